@@ -1,0 +1,2 @@
+//! Find and replay recorded sessions.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Finds and masks secrets and personal data in JSON; pure.

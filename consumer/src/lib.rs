@@ -1,0 +1,1 @@
+//! Redacts, groups, loads and republishes recorded frames.

@@ -1,0 +1,2 @@
+//! Redacts, groups, loads and republishes recorded frames.
+fn main() {}

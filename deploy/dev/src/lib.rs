@@ -1,0 +1,1 @@
+//! Provisions the real parts that development and tests run on.

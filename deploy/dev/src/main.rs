@@ -1,0 +1,2 @@
+//! Provisions the real parts that development and tests run on.
+fn main() {}

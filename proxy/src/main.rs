@@ -1,0 +1,2 @@
+//! The recorder proxy.
+fn main() {}

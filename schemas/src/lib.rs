@@ -1,0 +1,1 @@
+//! The Avro contracts of tapedeck: records, encoding, hashes.
