@@ -209,6 +209,11 @@ impl Vacancy {
         &self.draft
     }
 
+    /// Where the install logs to; the log stays beside the part.
+    pub fn log(&self) -> PathBuf {
+        self.draft.with_extension("log")
+    }
+
     /// The install is complete: gives the part its final place, and returns it.
     ///
     /// # Errors
@@ -273,6 +278,17 @@ impl Run {
         let name = room.file_name().unwrap_or(room.as_os_str()).to_string_lossy();
         self.path().join("logs").join(format!("{name}.log"))
     }
+}
+
+/// Where a part is installed, runs, and is reported: what every part needs to start.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    /// Holds what is installed.
+    pub folder: &'a Folder,
+    /// Holds data and logs.
+    pub run: &'a Run,
+    /// Hears what happens.
+    pub progress: &'a dyn Progress,
 }
 
 fn remove_old_runs(runs: &Path) -> Result<(), FolderError> {

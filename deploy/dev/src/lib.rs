@@ -9,6 +9,13 @@
 //!   missing, the error says how to get it.
 //! - The library never prints: who calls it hears of its steps through [`progress::Progress`].
 
+pub mod binaries;
+pub mod broker;
+mod cargo;
+pub mod clickhouse;
+pub mod fetch;
 pub mod folder;
+pub mod ports;
+pub mod prerequisites;
 pub mod process;
 pub mod progress;

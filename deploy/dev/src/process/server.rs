@@ -1,5 +1,6 @@
 //! A server that can be killed and started again, on the same port and data.
 
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,8 +47,8 @@ impl Server {
         self.child().kill_hard();
     }
 
-    /// Asks it to end, and kills it if it has not `within` that time.
-    pub async fn stop(&self, within: Duration) {
-        self.child().stop(within).await;
+    /// Asks it to end (SIGTERM), and kills it if it has not `within` that time; says how it ended.
+    pub async fn stop(&self, within: Duration) -> ExitStatus {
+        self.child().stop(within).await
     }
 }
