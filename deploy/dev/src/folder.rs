@@ -136,6 +136,11 @@ impl Folder {
         }))
     }
 
+    /// Where a part is built before it is installed. It outlives the attempt: what was interrupted goes on where it was.
+    pub fn build(&self, part: &Part<'_>) -> PathBuf {
+        self.path.join("parts").join(format!("{}.build", part.directory()))
+    }
+
     /// A fresh folder for one run, kept until newer runs push it out. `name` is for people: `dev`, `test-faults`.
     ///
     /// # Errors
