@@ -1,0 +1,108 @@
+//! What the engine is made from.
+
+use std::{collections::BTreeSet, fmt};
+
+/// Rules and limits of an engine.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The packs to compile, in order; the built-in ones by default.
+    pub packs: Vec<Pack>,
+    /// Ids of rules to leave out.
+    pub disabled: BTreeSet<String>,
+    /// Whether [`redact_text`](crate::Redactor::redact_text) also masks personal data. Off by default: who acted on
+    /// what is identity, which a record is for.
+    pub personal_in_metadata: bool,
+    /// Bounds; beyond any of them a body is dropped.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            packs: Pack::built_in(),
+            disabled: BTreeSet::new(),
+            personal_in_metadata: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A rule pack before it is compiled.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    /// What errors call it, such as its file name.
+    pub name: String,
+    /// The pack itself, TOML.
+    pub toml: String,
+}
+
+impl Pack {
+    /// The packs that come with the engine.
+    pub fn built_in() -> Vec<Self> {
+        [
+            ("credentials.toml", include_str!("../packs/credentials.toml")),
+            ("keys.toml", include_str!("../packs/keys.toml")),
+            ("personal.toml", include_str!("../packs/personal.toml")),
+        ]
+        .map(|(name, toml)| Self {
+            name: name.to_owned(),
+            toml: toml.to_owned(),
+        })
+        .into()
+    }
+}
+
+/// Bounds on what one body may cost.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a body.
+    pub body: usize,
+    /// Arrays and objects inside each other, in one JSON text.
+    pub depth: usize,
+    /// JSON texts inside strings of JSON texts.
+    pub nesting: usize,
+    /// Byte visits allowed for each byte of a body, on top of a million for any body.
+    pub work_per_byte: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 16 << 20,
+            depth: 128,
+            nesting: 8,
+            work_per_byte: 256,
+        }
+    }
+}
+
+/// Why no engine could be made: everything that is wrong with the packs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("redaction rules are refused")?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// One thing that is wrong with a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The pack's name.
+    pub pack: String,
+    /// Line in the pack, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.pack, self.line, self.message)
+    }
+}

@@ -1,0 +1,317 @@
+//! A JSON text walked from end to end; what has to go is noted as edits of its source.
+
+use crate::{
+    config::Limits,
+    edit::{Edit, splice},
+    number::integer_digits,
+    place::Place,
+    redacted::DropReason,
+    rules::Rules,
+    scan::{Classes, Span, Work},
+    text::Decoded,
+    tokens::{Broken, Quoted, Texts, Token, Tokens},
+};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
+
+/// Why a walk ended early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The text is not JSON after all.
+    Broken,
+    /// The body has to be dropped.
+    Drop(DropReason),
+}
+
+impl From<DropReason> for Stop {
+    fn from(reason: DropReason) -> Self {
+        Self::Drop(reason)
+    }
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Syntax => Self::Broken,
+            Broken::TooDeep => Self::Drop(DropReason::TooDeep),
+        }
+    }
+}
+
+/// One body's way through the rules.
+pub(crate) struct Pass<'r> {
+    rules: &'r Rules,
+    limits: &'r Limits,
+    work: Work,
+}
+
+/// An open object or array.
+struct Level {
+    /// Where the container stands.
+    place: Place,
+    /// Where its next value stands.
+    next: Place,
+    /// The first of its keys among all keys noted.
+    first_key: usize,
+    /// Whether one of its keys has been edited.
+    edited_key: bool,
+}
+
+/// A key of an open object, and its edits.
+struct Key {
+    quoted: Quoted,
+    edits: Range<usize>,
+}
+
+impl<'r> Pass<'r> {
+    pub(crate) fn new(rules: &'r Rules, limits: &'r Limits, size: usize) -> Self {
+        let visits = (size as u64)
+            .saturating_mul(limits.work_per_byte)
+            .saturating_add(1_000_000);
+        Self {
+            rules,
+            limits,
+            work: Work::new(visits),
+        }
+    }
+
+    /// Walks the JSON in `src`; offsets of the edits are those of `src`. `nesting` is the number of strings around it.
+    pub(crate) fn document(
+        &mut self,
+        src: &str,
+        texts: Texts,
+        root: Place,
+        nesting: usize,
+        edits: &mut Vec<Edit<'r>>,
+    ) -> Result<(), Stop> {
+        self.work.spend(src.len())?;
+        let mut tokens = Tokens::new(src, self.limits.depth, texts);
+        let mut levels: Vec<Level> = Vec::new();
+        let mut keys: Vec<Key> = Vec::new();
+        while let Some(token) = tokens.next()? {
+            let place = levels.last().map_or(root, |level| level.next);
+            match token {
+                Token::OpenObject => {
+                    // A name speaks for values and lists of values. An object has names of its own, and under
+                    // "password" it is mostly a schema.
+                    let place = if matches!(place, Place::Named(_)) {
+                        Place::Body
+                    } else {
+                        place
+                    };
+                    levels.push(Level {
+                        place,
+                        next: place,
+                        first_key: keys.len(),
+                        edited_key: false,
+                    });
+                }
+                Token::OpenArray => {
+                    levels.push(Level {
+                        place,
+                        next: place.element(),
+                        first_key: keys.len(),
+                        edited_key: false,
+                    });
+                }
+                Token::CloseArray => drop(levels.pop()),
+                Token::CloseObject => {
+                    if let Some(level) = levels.pop() {
+                        if level.edited_key {
+                            keep_apart(src, &keys[level.first_key..], edits);
+                        }
+                        keys.truncate(level.first_key);
+                    }
+                }
+                Token::Key(quoted) => {
+                    let first = edits.len();
+                    let decoded = Decoded::new(&src[quoted.span.clone()], quoted.escaped);
+                    self.flat(&decoded.text, Classes::All, edits)?;
+                    let edited = edits.len() > first;
+                    // As the next reader will see it, so that a name means the same before and after.
+                    let masked = edited.then(|| splice(&decoded.text, 0, &edits[first..]));
+                    if let Some(level) = levels.last_mut() {
+                        let name = masked.as_deref().unwrap_or(&decoded.text);
+                        level.next = level.place.member(name, &self.rules.keys);
+                        level.edited_key |= edited;
+                    }
+                    for edit in &mut edits[first..] {
+                        edit.move_to_source(&decoded, quoted.span.start);
+                    }
+                    keys.push(Key {
+                        quoted,
+                        edits: first..edits.len(),
+                    });
+                }
+                Token::Text(quoted) => self.string(src, &quoted, place, nesting, edits)?,
+                Token::Number(span) => self.number(src, span, place, edits)?,
+                Token::Literal => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A text as people read it: JSON if all of it is, else searched as it stands. Offsets of the edits are those of `text`.
+    pub(crate) fn text(
+        &mut self,
+        text: &str,
+        classes: Classes,
+        nesting: usize,
+        edits: &mut Vec<Edit<'r>>,
+    ) -> Result<(), DropReason> {
+        let Some(texts) = nested_texts(text) else {
+            return self.flat(text, classes, edits);
+        };
+        let first = edits.len();
+        let walked = if nesting < self.limits.nesting {
+            self.document(text, texts, Place::Body, nesting + 1, edits)
+        } else {
+            self.refuse_json(text, texts)
+        };
+        match walked {
+            Ok(()) => return Ok(()),
+            Err(Stop::Drop(reason)) => return Err(reason),
+            Err(Stop::Broken) => edits.truncate(first),
+        }
+        self.flat(text, classes, edits)?;
+        // Masks may have taken away what broke the JSON. Then its strings would read differently the next time.
+        if let Some(edit) = edits.get(first) {
+            let masked = splice(text, 0, &edits[first..]);
+            if nested_texts(&masked).is_some_and(|texts| !matches!(self.refuse_json(&masked, texts), Err(Stop::Broken)))
+            {
+                let whole = Span {
+                    start: 0,
+                    end: text.len(),
+                    rule: edit.rule,
+                };
+                edits.truncate(first);
+                edits.push(Edit::mask(self.rules, &whole));
+            }
+        }
+        Ok(())
+    }
+
+    /// A text searched as it stands. Offsets of the edits are those of `text`.
+    pub(crate) fn flat(&mut self, text: &str, classes: Classes, edits: &mut Vec<Edit<'r>>) -> Result<(), DropReason> {
+        let spans = self.rules.settled(text, classes, &mut self.work)?;
+        edits.extend(spans.iter().map(|span| Edit::mask(self.rules, span)));
+        Ok(())
+    }
+
+    fn string(
+        &mut self,
+        src: &str,
+        quoted: &Quoted,
+        place: Place,
+        nesting: usize,
+        edits: &mut Vec<Edit<'r>>,
+    ) -> Result<(), DropReason> {
+        let source = &src[quoted.span.clone()];
+        let decoded = Decoded::new(source, quoted.escaped);
+        let first = edits.len();
+        if let Place::Named(rule) = place {
+            // An empty string holds nothing; that it is empty is worth knowing.
+            if !source.is_empty() && !self.rules.is_mask(&decoded.text) {
+                edits.push(Edit::mask(
+                    self.rules,
+                    &Span {
+                        start: 0,
+                        end: decoded.text.len(),
+                        rule,
+                    },
+                ));
+            }
+        } else {
+            self.text(&decoded.text, place.classes(), nesting, edits)?;
+        }
+        edits[first..]
+            .iter_mut()
+            .for_each(|edit| edit.move_to_source(&decoded, quoted.span.start));
+        Ok(())
+    }
+
+    /// A number goes as a whole, and a string comes in its place: any number there could be taken for a real value.
+    fn number(
+        &mut self,
+        src: &str,
+        span: Range<usize>,
+        place: Place,
+        edits: &mut Vec<Edit<'r>>,
+    ) -> Result<(), DropReason> {
+        let source = &src[span.clone()];
+        let rule = match place {
+            Place::Named(rule) => Some(rule),
+            // Shorter than anything that a rule finds in digits alone.
+            _ if source.len() < 6 => None,
+            _ => match (self.first_rule(source, place)?, integer_digits(source)) {
+                (None, Some(digits)) => self.first_rule(&digits, place)?,
+                (found, _) => found,
+            },
+        };
+        if let Some(rule) = rule {
+            let text = format!("\"{}\"", self.rules.all[usize::from(rule)].mask).into();
+            edits.push(Edit {
+                start: span.start,
+                end: span.end,
+                text,
+                rule,
+            });
+        }
+        Ok(())
+    }
+
+    fn first_rule(&mut self, text: &str, place: Place) -> Result<Option<u16>, DropReason> {
+        let spans = self.rules.settled(text, place.classes(), &mut self.work)?;
+        Ok(spans.first().map(|span| span.rule))
+    }
+
+    /// `Broken` if a text is not JSON; JSON is too deep here.
+    fn refuse_json(&mut self, text: &str, texts: Texts) -> Result<(), Stop> {
+        self.work.spend(text.len())?;
+        let mut tokens = Tokens::new(text, self.limits.depth, texts);
+        while tokens.next()?.is_some() {}
+        Err(Stop::Drop(DropReason::TooDeep))
+    }
+}
+
+/// How to read a text as JSON, if it begins and ends like an array, an object or a string.
+fn nested_texts(text: &str) -> Option<Texts> {
+    let trimmed = text.trim_ascii().as_bytes();
+    match (trimmed.first()?, trimmed.last()?) {
+        (b'{' | b'[', b'}' | b']') => Some(Texts::Lines),
+        (b'"', b'"') if trimmed.len() > 1 => Some(Texts::One),
+        _ => None,
+    }
+}
+
+/// Numbers edited keys of one object where masks made them alike, so that no reader loses a member.
+fn keep_apart(src: &str, keys: &[Key], edits: &mut [Edit<'_>]) {
+    let (plain, edited): (Vec<&Key>, Vec<&Key>) = keys.iter().partition(|key| key.edits.is_empty());
+    let mut taken: HashSet<String> = plain
+        .iter()
+        .map(|key| {
+            Decoded::new(&src[key.quoted.span.clone()], key.quoted.escaped)
+                .text
+                .into_owned()
+        })
+        .collect();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    for key in edited {
+        let span = key.quoted.span.clone();
+        let spelled = splice(&src[span.clone()], span.start, &edits[key.edits.clone()]);
+        let name = Decoded::new(&spelled, key.quoted.escaped).text.into_owned();
+        let number = numbers.entry(name.clone()).or_insert(1);
+        let mut candidate = name;
+        while taken.contains(&candidate) {
+            *number += 1;
+            let last = &mut edits[key.edits.end - 1];
+            let mask = last.text.split(['~', '›']).next().unwrap_or_default();
+            last.text = format!("{mask}~{number}›").into();
+            let spelled = splice(&src[span.clone()], span.start, &edits[key.edits.clone()]);
+            candidate = Decoded::new(&spelled, key.quoted.escaped).text.into_owned();
+        }
+        taken.insert(candidate);
+    }
+}

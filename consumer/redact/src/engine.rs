@@ -1,0 +1,107 @@
+//! The engine: from bytes to what may be kept of them.
+
+use crate::{
+    config::{Config, ConfigError, Limits},
+    context::{Content, Context},
+    document::{Pass, Stop},
+    edit::{Edit, findings, splice},
+    place::Place,
+    redacted::{DropReason, Redacted, RedactedText},
+    rules::Rules,
+    scan::Classes,
+    tokens::Texts,
+};
+use std::fmt;
+
+/// Compiled rules. Cheap to share, useless to clone: make one per process.
+pub struct Redactor {
+    rules: Rules,
+    limits: Limits,
+    metadata: Classes,
+}
+
+impl Redactor {
+    /// Compiles the packs.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the packs, each with its line.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let rules = Rules::compile(&config)?;
+        let metadata = if config.personal_in_metadata {
+            Classes::All
+        } else {
+            Classes::Credentials
+        };
+        Ok(Self {
+            rules,
+            limits: config.limits,
+            metadata,
+        })
+    }
+
+    /// Masks what the rules find in a body, or drops it. Never panics; time and memory are bounded by its size.
+    ///
+    /// An empty body is unchanged: there is nothing in it.
+    pub fn redact<'b>(&self, bytes: &'b [u8], context: &Context<'_>) -> Redacted<'b> {
+        if bytes.len() > self.limits.body {
+            return Redacted::withheld(DropReason::TooLarge, bytes.len());
+        }
+        if bytes.is_empty() {
+            return Redacted::unchanged(bytes);
+        }
+        let undecodable = match context.content {
+            Content::Json => DropReason::NotJson,
+            Content::Text => DropReason::NotText,
+        };
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return Redacted::withheld(undecodable, bytes.len());
+        };
+        let mut pass = Pass::new(&self.rules, &self.limits, text.len());
+        let mut edits = Vec::new();
+        let walked = match context.content {
+            Content::Json => pass.document(text, Texts::One, Place::Message, 0, &mut edits),
+            Content::Text => pass.text(text, Classes::All, 0, &mut edits).map_err(Stop::Drop),
+        };
+        match walked {
+            Ok(()) => self.finish(text, &edits),
+            Err(Stop::Broken) => Redacted::withheld(DropReason::NotJson, bytes.len()),
+            Err(Stop::Drop(reason)) => Redacted::withheld(reason, bytes.len()),
+        }
+    }
+
+    /// Masks credentials in a single value that stands beside the body: a user agent, a resource URI, a tool name.
+    /// Who and what stays: mail addresses and the like are masked only with
+    /// [`personal_in_metadata`](Config::personal_in_metadata).
+    pub fn redact_text<'b>(&self, text: &'b str, _context: &Context<'_>) -> RedactedText<'b> {
+        if text.len() > self.limits.body {
+            return RedactedText::new(Redacted::withheld(DropReason::TooLarge, text.len()));
+        }
+        let mut pass = Pass::new(&self.rules, &self.limits, text.len());
+        let mut edits = Vec::new();
+        RedactedText::new(match pass.flat(text, self.metadata, &mut edits) {
+            Ok(()) => self.finish(text, &edits),
+            Err(reason) => Redacted::withheld(reason, text.len()),
+        })
+    }
+
+    /// The ids of the rules in use, in the order of the packs.
+    pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
+        self.rules.all.iter().map(|rule| &*rule.id)
+    }
+
+    fn finish<'b>(&self, text: &'b str, edits: &[Edit<'_>]) -> Redacted<'b> {
+        if edits.is_empty() {
+            return Redacted::unchanged(text.as_bytes());
+        }
+        Redacted::masked(splice(text, 0, edits), findings(&self.rules, edits), text.len())
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor")
+            .field("rules", &self.rules.all.len())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

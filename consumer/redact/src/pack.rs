@@ -1,0 +1,77 @@
+//! The pack format: TOML with one table per rule.
+
+use crate::config::{Pack, Problem};
+use serde::Deserialize;
+use toml::Spanned;
+
+/// What a rule protects, which decides where it applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Class {
+    /// Opens something. Masked everywhere, in the JSON-RPC envelope and in metadata too.
+    Credential,
+    /// Tells about a person. Not masked in the envelope; in metadata only if configured.
+    Personal,
+}
+
+/// A rule as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRule {
+    pub(crate) id: String,
+    pub(crate) class: Class,
+    /// One sentence for people; required, so that no pack has a rule that nobody can explain.
+    #[serde(rename = "description")]
+    pub(crate) _description: String,
+    /// The pattern is only tried on a text that has one of these, in any case.
+    #[serde(default)]
+    pub(crate) keywords: Vec<String>,
+    /// The pattern is only tried on a text that has this many digits with at most one space or dash between any two.
+    pub(crate) digits: Option<usize>,
+    /// Byte regex, ASCII classes. The first group that took part is masked, else all of the match.
+    pub(crate) pattern: Option<String>,
+    pub(crate) validator: Option<Spanned<String>>,
+    /// Names of members whose values are masked whole. Letters and digits count, case does not; `*` in front matches
+    /// any beginning.
+    #[serde(default)]
+    pub(crate) keys: Vec<String>,
+    /// Instead of `‹redacted:ID›`.
+    pub(crate) replacement: Option<String>,
+    /// Inputs and what becomes of them.
+    #[serde(default, rename = "masks")]
+    pub(crate) _masks: Vec<(String, String)>,
+    /// Inputs that stay as they are.
+    #[serde(default, rename = "keeps")]
+    pub(crate) _keeps: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPack {
+    rule: Vec<Spanned<RawRule>>,
+}
+
+/// The rules of a pack with their lines. What is wrong goes to `problems`.
+pub(crate) fn parse(pack: &Pack, problems: &mut Vec<Problem>) -> Vec<(usize, RawRule)> {
+    match toml::from_str::<RawPack>(&pack.toml) {
+        Ok(raw) => raw
+            .rule
+            .into_iter()
+            .map(|rule| (line(pack, rule.span().start), rule.into_inner()))
+            .collect(),
+        Err(error) => {
+            let line = line(pack, error.span().map_or(0, |span| span.start));
+            problems.push(Problem {
+                pack: pack.name.clone(),
+                line,
+                message: error.message().to_owned(),
+            });
+            Vec::new()
+        }
+    }
+}
+
+/// The line, from 1, of a byte offset.
+pub(crate) fn line(pack: &Pack, offset: usize) -> usize {
+    1 + pack.toml.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}

@@ -1,0 +1,12 @@
+use super::{Span, merge};
+
+fn span(start: usize, end: usize, rule: u16) -> Span {
+    Span { start, end, rule }
+}
+
+#[test]
+fn findings_that_overlap_become_one_under_the_longer_ones_rule() {
+    let mut spans = vec![span(5, 9, 1), span(0, 6, 2), span(9, 12, 3), span(20, 21, 4)];
+    merge(&mut spans);
+    assert_eq!(spans, [span(0, 9, 2), span(9, 12, 3), span(20, 21, 4)]);
+}

@@ -1,0 +1,92 @@
+use super::{Broken, Quoted, Texts, Token, Tokens};
+use proptest::prelude::*;
+
+fn walk(src: &str, depth: usize, texts: Texts) -> Result<Vec<Token>, Broken> {
+    let mut tokens = Tokens::new(src, depth, texts);
+    let mut all = Vec::new();
+    while let Some(token) = tokens.next()? {
+        all.push(token);
+    }
+    Ok(all)
+}
+
+#[test]
+fn positions_are_those_of_the_source() {
+    let quoted = |span, escaped| Quoted { span, escaped };
+    let expected = vec![
+        Token::OpenObject,
+        Token::Key(quoted(2..3, false)),
+        Token::OpenArray,
+        Token::Number(6..12),
+        Token::Text(quoted(14..18, true)),
+        Token::Literal,
+        Token::CloseArray,
+        Token::CloseObject,
+    ];
+    assert_eq!(walk(r#"{"a":[-1.5e3,"\"no",null]}"#, 8, Texts::One), Ok(expected));
+}
+
+#[test]
+fn what_follows_the_text_breaks_it() {
+    for bad in [
+        "",
+        " ",
+        "{}{}",
+        "1 2",
+        "{\"a\"}",
+        "[1,]",
+        "{\"a\":1,}",
+        "[1",
+        "]",
+        "{]",
+        "[}",
+        "01",
+        "-",
+        "1.",
+        "1e",
+        "nul",
+    ] {
+        assert_eq!(walk(bad, 8, Texts::One), Err(Broken::Syntax), "{bad}");
+    }
+    for bad in [
+        "\"\u{1}\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"a",
+        "\"\\",
+        "'a'",
+        "{a:1}",
+        "[,1]",
+        "{,}",
+        "+1",
+        ".5",
+        "\u{feff}1",
+    ] {
+        assert_eq!(walk(bad, 8, Texts::One), Err(Broken::Syntax), "{bad}");
+    }
+}
+
+#[test]
+fn json_lines_are_objects_and_arrays_only() {
+    assert!(walk("{}\n[1]\n{}", 8, Texts::Lines).is_ok());
+    assert_eq!(walk("[1] 4111 1111", 8, Texts::Lines), Err(Broken::Syntax));
+}
+
+#[test]
+fn depth_is_counted_in_containers() {
+    assert!(walk("[[1]]", 2, Texts::One).is_ok());
+    assert_eq!(walk("[[[1]]]", 2, Texts::One), Err(Broken::TooDeep));
+}
+
+proptest! {
+    /// serde_json refuses lone surrogates and numbers beyond f64; the alphabet has neither.
+    #[test]
+    fn accepts_what_serde_json_accepts(src in r#"[\[\]{}",:\\/ntrue0-9eE.+ \n-]{0,24}"#) {
+        prop_assert_eq!(walk(&src, 100, Texts::One).is_ok(), serde_json::from_str::<&serde_json::value::RawValue>(&src).is_ok());
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(src in ".{0,64}") {
+        let _ = walk(&src, 4, Texts::Lines);
+    }
+}
