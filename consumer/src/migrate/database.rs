@@ -42,7 +42,9 @@ pub enum DatabaseError {
         source: clickhouse::error::Error,
     },
     /// The database was migrated by a later version.
-    #[error("the database is at migration {database}, this version knows {known}: use a version that is at least as new")]
+    #[error(
+        "the database is at migration {database}, this version knows {known}: use a version that is at least as new"
+    )]
     Newer {
         /// Highest number applied.
         database: u32,
@@ -70,8 +72,12 @@ struct Applied {
 /// # Errors
 /// See [`DatabaseError`]. Nothing that was there is dropped.
 pub async fn migrate_database(client: &Client, database: &str) -> Result<Vec<&'static str>, DatabaseError> {
-    execute(&client.clone().with_database("default"), "creating the database", &format!("CREATE DATABASE IF NOT EXISTS {database}"))
-        .await?;
+    execute(
+        &client.clone().with_database("default"),
+        "creating the database",
+        &format!("CREATE DATABASE IF NOT EXISTS {database}"),
+    )
+    .await?;
     let client = client.clone().with_database(database);
     let history = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32 COMMENT 'From the name of the file', \
         name String COMMENT 'Name of the file', checksum String COMMENT 'SHA-256 of its text', \
@@ -82,14 +88,23 @@ pub async fn migrate_database(client: &Client, database: &str) -> Result<Vec<&'s
         .query("SELECT number, any(checksum) AS checksum FROM schema_migrations GROUP BY number ORDER BY number")
         .fetch_all()
         .await
-        .map_err(|source| DatabaseError::ClickHouse { what: "reading schema_migrations".into(), source })?;
+        .map_err(|source| DatabaseError::ClickHouse {
+            what: "reading schema_migrations".into(),
+            source,
+        })?;
     let known = MIGRATIONS.last().map_or(0, |last| last.number);
     if let Some(newest) = applied.last().filter(|newest| newest.number > known) {
-        return Err(DatabaseError::Newer { database: newest.number, known });
+        return Err(DatabaseError::Newer {
+            database: newest.number,
+            known,
+        });
     }
     let mut now = Vec::new();
     for migration in MIGRATIONS {
-        let checksum: String = Sha256::digest(migration.sql).iter().map(|byte| format!("{byte:02x}")).collect();
+        let checksum: String = Sha256::digest(migration.sql)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         match applied.iter().find(|one| one.number == migration.number) {
             Some(one) if one.checksum == checksum => continue,
             Some(_) => return Err(DatabaseError::Changed(migration.name)),
@@ -111,7 +126,10 @@ async fn apply(client: &Client, migration: &Migration, checksum: &str) -> Result
         .bind(checksum)
         .execute()
         .await
-        .map_err(|source| DatabaseError::ClickHouse { what: migration.name.into(), source })?;
+        .map_err(|source| DatabaseError::ClickHouse {
+            what: migration.name.into(),
+            source,
+        })?;
     info!(migration = migration.name, "applied");
     Ok(())
 }
@@ -122,7 +140,10 @@ async fn execute(client: &Client, what: &str, sql: &str) -> Result<(), DatabaseE
         .query(&sql.replace('?', "??"))
         .execute()
         .await
-        .map_err(|source| DatabaseError::ClickHouse { what: what.to_owned(), source })
+        .map_err(|source| DatabaseError::ClickHouse {
+            what: what.to_owned(),
+            source,
+        })
 }
 
 #[cfg(test)]

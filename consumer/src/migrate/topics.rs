@@ -95,8 +95,13 @@ pub async fn create_topics(
                 .set("cleanup.policy", "delete")
         })
         .collect();
-    let options = AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout));
-    let results = admin.create_topics(&topics, &options).await.map_err(kafka("creating topics"))?;
+    let options = AdminOptions::new()
+        .request_timeout(Some(timeout))
+        .operation_timeout(Some(timeout));
+    let results = admin
+        .create_topics(&topics, &options)
+        .await
+        .map_err(kafka("creating topics"))?;
     let mut created = Vec::new();
     for result in results {
         match result {
@@ -122,7 +127,10 @@ fn check_partitions(
     let metadata = admin
         .inner()
         .fetch_metadata(Some(&plan.name), timeout)
-        .map_err(|source| TopicError::Kafka { what: format!("looking at topic {}", plan.name), source })?;
+        .map_err(|source| TopicError::Kafka {
+            what: format!("looking at topic {}", plan.name),
+            source,
+        })?;
     let actual = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     // A topic that was created a moment ago may not be in this broker's metadata yet.
     if actual == 0 {
@@ -132,6 +140,10 @@ fn check_partitions(
     if i32::try_from(actual) == Ok(plan.partitions) {
         Ok(())
     } else {
-        Err(TopicError::Partitions { topic: plan.name.clone(), actual, planned: plan.partitions })
+        Err(TopicError::Partitions {
+            topic: plan.name.clone(),
+            actual,
+            planned: plan.partitions,
+        })
     }
 }

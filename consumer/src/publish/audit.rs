@@ -67,28 +67,48 @@ pub fn audit_event(frame: &Frame, masked: Masked<'_>, session: Uuid) -> Option<A
         },
         actor: actor(frame, session),
         api: Api {
-            operation: [Some(activity_name), masked.name].into_iter().flatten().collect::<Vec<_>>().join(" "),
-            service: Service { name: frame.target.clone() },
+            operation: [Some(activity_name), masked.name]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" "),
+            service: Service {
+                name: frame.target.clone(),
+            },
             version: frame.protocol.revision.clone(),
-            request: Request { uid: frame.exchange_id.to_string() },
-            response: Some(Response { code: frame.http.status, error: outcome.error }),
+            request: Request {
+                uid: frame.exchange_id.to_string(),
+            },
+            response: Some(Response {
+                code: frame.http.status,
+                error: outcome.error,
+            }),
             token: frame
                 .principal
                 .as_ref()
                 .and_then(|principal| principal.token_id.clone())
                 .map(|uid| Token { uid, type_id: 6 }),
         },
-        resources: masked.name.zip(method).map(|(name, method)| resource(name, method)).into_iter().collect(),
-        src_endpoint: SrcEndpoint { ip: frame.client.address.clone() },
-        dst_endpoint: DstEndpoint { name: frame.target.clone() },
+        resources: masked
+            .name
+            .zip(method)
+            .map(|(name, method)| resource(name, method))
+            .into_iter()
+            .collect(),
+        src_endpoint: SrcEndpoint {
+            ip: frame.client.address.clone(),
+        },
+        dst_endpoint: DstEndpoint {
+            name: frame.target.clone(),
+        },
         http_request: HttpRequest {
             http_method: frame.http.method.clone(),
             user_agent: masked.user_agent.map(str::to_owned),
         },
-        raw_data_hash: frame
-            .commitments
-            .payload
-            .map(|commitment| Fingerprint { algorithm_id: 3, value: commitment.to_string() }),
+        raw_data_hash: frame.commitments.payload.map(|commitment| Fingerprint {
+            algorithm_id: 3,
+            value: commitment.to_string(),
+        }),
         unmapped: unmapped(frame, masked),
     })
 }
@@ -116,8 +136,14 @@ impl Outcome {
         };
         match (frame.kind, frame.direction, frame.end) {
             (Kind::Refused, ..) => {
-                let rule = frame.decision.as_ref().map_or("refused", |decision| decision.rule.as_str());
-                Some(Self { blocked: true, ..failure(3, rule) })
+                let rule = frame
+                    .decision
+                    .as_ref()
+                    .map_or("refused", |decision| decision.rule.as_str());
+                Some(Self {
+                    blocked: true,
+                    ..failure(3, rule)
+                })
             }
             (Kind::Gap, ..) => Some(failure(4, "gap")),
             // The answer had its own frame, or there was none to be had.
@@ -148,7 +174,11 @@ impl Outcome {
                     _ => None,
                 };
                 if let Some(error) = error {
-                    outcome.code = Some(if rpc.error_code.is_some() { error.clone() } else { "isError".to_owned() });
+                    outcome.code = Some(if rpc.error_code.is_some() {
+                        error.clone()
+                    } else {
+                        "isError".to_owned()
+                    });
                     outcome.error = Some(error);
                 }
             }
@@ -172,10 +202,19 @@ fn actor(frame: &Frame, session: Uuid) -> Actor {
             uid: principal.subject.clone(),
             name: principal.name.clone(),
             email_addr: principal.email.clone(),
-            groups: principal.groups.iter().map(|name| Group { name: name.clone() }).collect(),
+            groups: principal
+                .groups
+                .iter()
+                .map(|name| Group { name: name.clone() })
+                .collect(),
         }),
-        idp: principal.map(|principal| Idp { name: principal.issuer.clone() }),
-        session: Session { uid: session.to_string(), created_time: started(session).unwrap_or(frame.time / 1000) },
+        idp: principal.map(|principal| Idp {
+            name: principal.issuer.clone(),
+        }),
+        session: Session {
+            uid: session.to_string(),
+            created_time: started(session).unwrap_or(frame.time / 1000),
+        },
         app_uid: principal.and_then(|principal| principal.client_id.clone()),
     }
 }
@@ -186,7 +225,10 @@ fn resource(name: &str, method: &str) -> Resource {
         Some("prompts") => "mcp_prompt",
         _ => "mcp_resource",
     };
-    Resource { name: name.to_owned(), kind: kind.to_owned() }
+    Resource {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+    }
 }
 
 fn unmapped(frame: &Frame, masked: Masked<'_>) -> BTreeMap<String, String> {
@@ -199,13 +241,19 @@ fn unmapped(frame: &Frame, masked: Masked<'_>) -> BTreeMap<String, String> {
         ("claimed_client_name", masked.claimed_name.map(str::to_owned)),
         ("claimed_client_version", masked.claimed_version.map(str::to_owned)),
     ];
-    fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    fields
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
 }
 
 /// Milliseconds since 1970 that a UUIDv7 carries (RFC 9562, 5.7).
 fn started(id: Uuid) -> Option<i64> {
     let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
-    i64::try_from(seconds).ok()?.checked_mul(1000)?.checked_add(i64::from(nanoseconds) / 1_000_000)
+    i64::try_from(seconds)
+        .ok()?
+        .checked_mul(1000)?
+        .checked_add(i64::from(nanoseconds) / 1_000_000)
 }
 
 #[cfg(test)]

@@ -39,7 +39,12 @@ impl Publisher {
     ///
     /// # Errors
     /// Where librdkafka refuses the options.
-    pub fn new(mut config: ClientConfig, audit: &str, dead_letter: &str, timeout: Duration) -> Result<Self, PublishError> {
+    pub fn new(
+        mut config: ClientConfig,
+        audit: &str,
+        dead_letter: &str,
+        timeout: Duration,
+    ) -> Result<Self, PublishError> {
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
@@ -49,7 +54,11 @@ impl Publisher {
             .set("compression.type", "lz4")
             .set("allow.auto.create.topics", "false");
         let producer = config.create().map_err(PublishError::Producer)?;
-        Ok(Self { producer, audit: audit.to_owned(), dead_letter: dead_letter.to_owned() })
+        Ok(Self {
+            producer,
+            audit: audit.to_owned(),
+            dead_letter: dead_letter.to_owned(),
+        })
     }
 
     /// Publishes audit events and waits for every acknowledgement.
@@ -61,11 +70,28 @@ impl Publisher {
     pub async fn audit(&self, events: &[AuditEvent]) -> Result<(), PublishError> {
         let deliveries = events.iter().map(|event| {
             let headers = OwnedHeaders::new()
-                .insert(Header { key: "event-id", value: Some(&event.metadata.uid) })
-                .insert(Header { key: "event-type", value: Some(&event.activity_name) })
-                .insert(Header { key: "tenant", value: event.metadata.tenant_uid.as_ref() })
-                .insert(Header { key: "schema", value: Some("tapedeck.v1.AuditEvent") });
-            self.deliver(&self.audit, event.metadata.correlation_uid.clone(), encode_audit(event, Framing::default()), headers)
+                .insert(Header {
+                    key: "event-id",
+                    value: Some(&event.metadata.uid),
+                })
+                .insert(Header {
+                    key: "event-type",
+                    value: Some(&event.activity_name),
+                })
+                .insert(Header {
+                    key: "tenant",
+                    value: event.metadata.tenant_uid.as_ref(),
+                })
+                .insert(Header {
+                    key: "schema",
+                    value: Some("tapedeck.v1.AuditEvent"),
+                });
+            self.deliver(
+                &self.audit,
+                event.metadata.correlation_uid.clone(),
+                encode_audit(event, Framing::default()),
+                headers,
+            )
         });
         try_join_all(deliveries).await.map(drop)
     }
@@ -78,9 +104,20 @@ impl Publisher {
         let deliveries = letters.iter().map(|letter| {
             let key = format!("{}/{}/{}", letter.topic, letter.partition, letter.offset);
             let headers = OwnedHeaders::new()
-                .insert(Header { key: "reason", value: Some(&letter.reason) })
-                .insert(Header { key: "schema", value: Some("tapedeck.v1.DeadLetter") });
-            self.deliver(&self.dead_letter, key, encode_dead_letter(letter, Framing::default()), headers)
+                .insert(Header {
+                    key: "reason",
+                    value: Some(&letter.reason),
+                })
+                .insert(Header {
+                    key: "schema",
+                    value: Some("tapedeck.v1.DeadLetter"),
+                });
+            self.deliver(
+                &self.dead_letter,
+                key,
+                encode_dead_letter(letter, Framing::default()),
+                headers,
+            )
         });
         try_join_all(deliveries).await.map(drop)
     }
@@ -96,7 +133,10 @@ impl Publisher {
         let record = FutureRecord::to(topic).key(&key).payload(&value).headers(headers);
         match self.producer.send(record, rdkafka::util::Timeout::Never).await {
             Ok(_) => Ok(()),
-            Err((source, _)) => Err(PublishError::Undelivered { topic: topic.to_owned(), source }),
+            Err((source, _)) => Err(PublishError::Undelivered {
+                topic: topic.to_owned(),
+                source,
+            }),
         }
     }
 

@@ -13,21 +13,34 @@ fn answer() -> Frame {
         direction: Direction::ToClient,
         end: Some(End::Answered),
         target: "everything".into(),
-        principal: Some(Arc::new(Principal { subject: "alice".into(), ..Principal::default() })),
-        rpc: Some(Rpc { kind: RpcKind::Response, method: Some("tools/call".into()), ..Rpc::default() }),
+        principal: Some(Arc::new(Principal {
+            subject: "alice".into(),
+            ..Principal::default()
+        })),
+        rpc: Some(Rpc {
+            kind: RpcKind::Response,
+            method: Some("tools/call".into()),
+            ..Rpc::default()
+        }),
         ..Frame::default()
     }
 }
 
 fn masked() -> Masked<'static> {
-    Masked { name: Some("echo"), ..Masked::default() }
+    Masked {
+        name: Some("echo"),
+        ..Masked::default()
+    }
 }
 
 #[test]
 fn an_answered_call_is_one_event_about_caller_and_tool() {
     let session = Uuid::now_v7();
     let event = audit_event(&answer(), masked(), session).unwrap();
-    assert_eq!((event.class_uid, event.type_uid, event.status_id, event.disposition_id), (6003, 600_399, 1, 1));
+    assert_eq!(
+        (event.class_uid, event.type_uid, event.status_id, event.disposition_id),
+        (6003, 600_399, 1, 1)
+    );
     assert_eq!(event.api.operation, "tools/call echo");
     assert_eq!(event.resources[0].kind, "mcp_tool");
     assert_eq!(event.actor.user.unwrap().uid, "alice");
@@ -38,12 +51,19 @@ fn an_answered_call_is_one_event_about_caller_and_tool() {
 #[test]
 fn a_replay_gives_the_same_event() {
     let (frame, session) = (answer(), Uuid::now_v7());
-    assert_eq!(audit_event(&frame, masked(), session), audit_event(&frame, masked(), session));
+    assert_eq!(
+        audit_event(&frame, masked(), session),
+        audit_event(&frame, masked(), session)
+    );
 }
 
 #[test]
 fn only_the_last_part_of_an_answer_is_an_event() {
-    let frame = Frame { part: Part { index: 0, last: false }, end: None, ..answer() };
+    let frame = Frame {
+        part: Part { index: 0, last: false },
+        end: None,
+        ..answer()
+    };
     assert_eq!(audit_event(&frame, masked(), Uuid::now_v7()), None);
 }
 
@@ -66,26 +86,46 @@ fn a_refusal_is_blocked_and_names_its_rule() {
         direction: Direction::ToTarget,
         end: Some(End::Refused),
         principal: None,
-        decision: Some(Decision { rule: "wrong_audience".into(), action: "refuse".into(), approval_id: None }),
+        decision: Some(Decision {
+            rule: "wrong_audience".into(),
+            action: "refuse".into(),
+            approval_id: None,
+        }),
         ..answer()
     };
     let event = audit_event(&frame, Masked::default(), Uuid::now_v7()).unwrap();
-    assert_eq!((event.disposition_id, event.status_code.as_deref()), (2, Some("wrong_audience")));
+    assert_eq!(
+        (event.disposition_id, event.status_code.as_deref()),
+        (2, Some("wrong_audience"))
+    );
     assert_eq!(event.actor.user, None);
 }
 
 #[test]
 fn a_request_and_a_streams_regular_end_are_no_events_of_their_own() {
-    let request = Frame { direction: Direction::ToTarget, end: None, ..answer() };
+    let request = Frame {
+        direction: Direction::ToTarget,
+        end: None,
+        ..answer()
+    };
     assert_eq!(audit_event(&request, masked(), Uuid::now_v7()), None);
-    let end = Frame { kind: Kind::ExchangeEnd, direction: Direction::None, ..answer() };
+    let end = Frame {
+        kind: Kind::ExchangeEnd,
+        direction: Direction::None,
+        ..answer()
+    };
     assert_eq!(audit_event(&end, masked(), Uuid::now_v7()), None);
 }
 
 #[test]
 fn an_exchange_that_ended_badly_is_an_event() {
     for end in [End::NotForwarded, End::Cancelled, End::UpstreamLost, End::Aborted] {
-        let frame = Frame { kind: Kind::ExchangeEnd, direction: Direction::None, end: Some(end), ..answer() };
+        let frame = Frame {
+            kind: Kind::ExchangeEnd,
+            direction: Direction::None,
+            end: Some(end),
+            ..answer()
+        };
         let event = audit_event(&frame, masked(), Uuid::now_v7()).unwrap();
         assert_eq!((event.status_id, event.status_code.as_deref()), (2, Some(end.as_str())));
     }
