@@ -1,2 +1,68 @@
-//! Find and replay recorded sessions.
-fn main() {}
+//! `tapedeck`: find recorded sessions and replay them, straight from ClickHouse.
+//!
+//! A session's life here: [`sessions`] lists what the view `sessions_v` has; [`replay`] streams one session's rows of
+//! `frames` in the order of their numbers within the session and shows each as people or programs read it.
+
+mod arguments;
+mod database;
+mod json;
+mod moment;
+mod replay;
+mod sessions;
+mod text;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use database::Database;
+
+/// What the exit code says: as documented in `--help`.
+const NOT_FOUND: u8 = 2;
+const BAD_USAGE: u8 = 64;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| {
+        let code = if error.use_stderr() { BAD_USAGE } else { 0 };
+        // Nothing is left to be done where even this cannot be printed.
+        let _ = error.print();
+        std::process::exit(code.into())
+    });
+    match run(arguments).await {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "tapedeck: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let database = Database::new(&arguments.connection)?;
+    let mut out = io::stdout().lock();
+    match arguments.command {
+        Command::Sessions(filter) => sessions::list(&database, &filter, &mut out).await?,
+        Command::Replay(what) => {
+            if !replay::replay(&database, &what, &mut out).await? {
+                writeln!(
+                    io::stderr(),
+                    "tapedeck: no session {}: `tapedeck sessions` lists them",
+                    what.session
+                )?;
+                return Ok(ExitCode::from(NOT_FOUND));
+            }
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The reader of a pipe, such as `head`, had enough.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

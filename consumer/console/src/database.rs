@@ -1,0 +1,31 @@
+use anyhow::Context as _;
+use clickhouse::Client;
+
+use crate::arguments::Connection;
+
+/// A connection that only reads.
+pub(crate) struct Database(Client);
+
+impl Database {
+    pub(crate) fn new(connection: &Connection) -> anyhow::Result<Self> {
+        let mut client = Client::default()
+            .with_url(connection.clickhouse.as_str().trim_end_matches('/'))
+            .with_database(&connection.database)
+            .with_user(&connection.clickhouse_user);
+        let password = match &connection.password_file {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+                Some(text.trim_end_matches(['\r', '\n']).to_owned())
+            }
+            None => std::env::var("TAPEDECK_CLICKHOUSE_PASSWORD").ok(),
+        };
+        if let Some(password) = password {
+            client = client.with_password(password);
+        }
+        Ok(Self(client))
+    }
+
+    pub(crate) fn query(&self, sql: &str) -> clickhouse::query::Query {
+        self.0.query(sql)
+    }
+}

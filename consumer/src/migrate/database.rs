@@ -1,0 +1,169 @@
+use clickhouse::{Client, Row};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use tracing::info;
+
+use super::statements::statements;
+
+/// One numbered SQL file.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// From the file's name, dense from 1.
+    pub number: u32,
+    /// The file's name.
+    pub name: &'static str,
+    /// Its text.
+    pub sql: &'static str,
+}
+
+/// Embeds numbered files of `deploy/clickhouse`.
+macro_rules! migrations {
+    ($($number:literal $name:literal),+ $(,)?) => {
+        /// Every migration of this version, in order.
+        pub const MIGRATIONS: &[Migration] = &[$(Migration {
+            number: $number,
+            name: $name,
+            sql: include_str!(concat!("../../../deploy/clickhouse/", $name)),
+        }),+];
+    };
+}
+
+migrations!(1 "001_frames.sql", 2 "002_sessions.sql");
+
+/// Why the database could not be brought to this version.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// ClickHouse refused, or could not be reached.
+    #[error("ClickHouse: {what}: {source}")]
+    ClickHouse {
+        /// What was being done.
+        what: String,
+        /// ClickHouse's own word.
+        source: clickhouse::error::Error,
+    },
+    /// The database was migrated by a later version.
+    #[error(
+        "the database is at migration {database}, this version knows {known}: use a version that is at least as new"
+    )]
+    Newer {
+        /// Highest number applied.
+        database: u32,
+        /// Highest number known.
+        known: u32,
+    },
+    /// A file that was applied has another text now.
+    #[error("migration {0} was applied with another text: a released file must never be changed")]
+    Changed(&'static str),
+}
+
+#[derive(Debug, Row, Deserialize)]
+struct Applied {
+    number: u32,
+    checksum: String,
+}
+
+/// Creates `database` where it is missing and applies the migrations that it lacks, in order.
+///
+/// Statements are written to be repeatable, because ClickHouse has no transaction around them: a migration counts as
+/// applied only after its last statement, and one that was interrupted starts over.
+///
+/// Returns the names of the files that were applied now.
+///
+/// # Errors
+/// See [`DatabaseError`]. Nothing that was there is dropped.
+pub async fn migrate_database(client: &Client, database: &str) -> Result<Vec<&'static str>, DatabaseError> {
+    execute(
+        &client.clone().with_database("default"),
+        "creating the database",
+        &format!("CREATE DATABASE IF NOT EXISTS {database}"),
+    )
+    .await?;
+    let client = client.clone().with_database(database);
+    let history = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32 COMMENT 'From the name of the file', \
+        name String COMMENT 'Name of the file', checksum String COMMENT 'SHA-256 of its text', \
+        applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) \
+        ENGINE = MergeTree ORDER BY number COMMENT 'Migrations that were applied'";
+    execute(&client, "creating schema_migrations", history).await?;
+    let applied: Vec<Applied> = client
+        .query("SELECT number, any(checksum) AS checksum FROM schema_migrations GROUP BY number ORDER BY number")
+        .fetch_all()
+        .await
+        .map_err(|source| DatabaseError::ClickHouse {
+            what: "reading schema_migrations".into(),
+            source,
+        })?;
+    let known = MIGRATIONS.last().map_or(0, |last| last.number);
+    if let Some(newest) = applied.last().filter(|newest| newest.number > known) {
+        return Err(DatabaseError::Newer {
+            database: newest.number,
+            known,
+        });
+    }
+    let mut now = Vec::new();
+    for migration in MIGRATIONS {
+        let checksum: String = Sha256::digest(migration.sql)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        match applied.iter().find(|one| one.number == migration.number) {
+            Some(one) if one.checksum == checksum => continue,
+            Some(_) => return Err(DatabaseError::Changed(migration.name)),
+            None => apply(&client, migration, &checksum).await?,
+        }
+        now.push(migration.name);
+    }
+    Ok(now)
+}
+
+async fn apply(client: &Client, migration: &Migration, checksum: &str) -> Result<(), DatabaseError> {
+    for statement in statements(migration.sql) {
+        execute(client, migration.name, &statement).await?;
+    }
+    client
+        .query("INSERT INTO schema_migrations (number, name, checksum) VALUES (?, ?, ?)")
+        .bind(migration.number)
+        .bind(migration.name)
+        .bind(checksum)
+        .execute()
+        .await
+        .map_err(|source| DatabaseError::ClickHouse {
+            what: migration.name.into(),
+            source,
+        })?;
+    info!(migration = migration.name, "applied");
+    Ok(())
+}
+
+async fn execute(client: &Client, what: &str, sql: &str) -> Result<(), DatabaseError> {
+    // `?` is a placeholder to the client, and doubled where it is meant.
+    client
+        .query(&sql.replace('?', "??"))
+        .execute()
+        .await
+        .map_err(|source| DatabaseError::ClickHouse {
+            what: what.to_owned(),
+            source,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    #[test]
+    fn every_numbered_file_is_embedded_once_and_in_order() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/clickhouse");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with(|c: char| c.is_ascii_digit()))
+            .collect();
+        files.sort();
+        let names: Vec<&str> = MIGRATIONS.iter().map(|migration| migration.name).collect();
+        assert_eq!(names, files);
+        for (index, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.number as usize, index + 1);
+            assert!(migration.name.starts_with(&format!("{:03}_", migration.number)));
+        }
+    }
+}

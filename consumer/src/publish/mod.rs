@@ -1,0 +1,7 @@
+//! What the consumer writes to other topics: audit events and dead letters.
+
+mod audit;
+mod publisher;
+
+pub use audit::{Masked, audit_event};
+pub use publisher::{PublishError, Publisher};

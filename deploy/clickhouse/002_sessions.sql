@@ -1,0 +1,82 @@
+-- One row per session, folded from `frames` as they are inserted.
+--
+-- Every state is idempotent (min, max, any, a set): rows that are aggregated twice change nothing, so a crash between
+-- a part of `frames` and this view's part is mended by aggregating the same rows again. Totals come from counters that
+-- the loader keeps per session and writes on each frame; a total is their maximum, never a sum.
+
+CREATE TABLE IF NOT EXISTS sessions
+(
+    tenant LowCardinality(String) COMMENT 'Tenant of the caller',
+    session_start DateTime64(6, 'UTC') COMMENT 'Start of the session, as its id carries it: never changes',
+    session_id UUID COMMENT 'Exchange id of the first frame of the session',
+    target SimpleAggregateFunction(any, LowCardinality(String)) COMMENT 'Name of the MCP server',
+    issuer SimpleAggregateFunction(max, String) COMMENT 'iss of the token; empty without a principal',
+    subject SimpleAggregateFunction(max, String) COMMENT 'sub of the token; empty without a principal',
+    user_name SimpleAggregateFunction(max, String) COMMENT 'Name of the caller',
+    user_email SimpleAggregateFunction(max, String) COMMENT 'E-mail address of the caller',
+    client_id SimpleAggregateFunction(max, String) COMMENT 'OAuth client id',
+    client_addresses SimpleAggregateFunction(groupUniqArrayArray, Array(String)) COMMENT 'Addresses the client came from',
+    client_name SimpleAggregateFunction(max, String) COMMENT 'clientInfo.name: a claim of the client, not verified',
+    revision SimpleAggregateFunction(max, String) COMMENT 'MCP revision',
+    last_time SimpleAggregateFunction(max, DateTime64(6, 'UTC')) COMMENT 'Time of the latest frame',
+    frames SimpleAggregateFunction(max, UInt64) COMMENT 'Frames so far',
+    calls SimpleAggregateFunction(max, UInt64) COMMENT 'JSON-RPC requests to the target so far',
+    errors SimpleAggregateFunction(max, UInt64) COMMENT 'Error answers, isError results, refusals and exchanges that ended badly, so far',
+    bytes SimpleAggregateFunction(max, UInt64) COMMENT 'Payload bytes both ways so far',
+    names SimpleAggregateFunction(groupUniqArrayArray, Array(String)) COMMENT 'Tools, prompts and resources used',
+    shared SimpleAggregateFunction(max, UInt8) COMMENT '1: several clients could not be told apart'
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY toMonday(session_start)
+ORDER BY (session_start, session_id, tenant)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT 'Sessions; read them through the view sessions_v';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS sessions_from_frames TO sessions AS
+SELECT
+    tenant,
+    session_start,
+    session_id,
+    any(frames.target) AS target,
+    max(frames.issuer) AS issuer,
+    max(frames.subject) AS subject,
+    max(frames.user_name) AS user_name,
+    max(frames.user_email) AS user_email,
+    max(frames.client_id) AS client_id,
+    groupUniqArrayArray([toString(frames.client_address)]) AS client_addresses,
+    max(frames.client_name) AS client_name,
+    max(frames.protocol_revision) AS revision,
+    max(frames.time) AS last_time,
+    max(frames.session_seq) AS frames,
+    max(frames.session_calls) AS calls,
+    max(frames.session_errors) AS errors,
+    max(frames.session_bytes) AS bytes,
+    groupUniqArrayArray(if(frames.rpc_name = '', [], [toString(frames.rpc_name)])) AS names,
+    max(frames.session_shared) AS shared
+FROM frames
+WHERE session_id != toUUID('00000000-0000-0000-0000-000000000000')
+GROUP BY tenant, session_start, session_id;
+
+CREATE VIEW IF NOT EXISTS sessions_v AS
+SELECT
+    tenant,
+    session_start,
+    session_id,
+    any(s.target) AS target,
+    max(s.issuer) AS issuer,
+    max(s.subject) AS subject,
+    max(s.user_name) AS user_name,
+    max(s.user_email) AS user_email,
+    max(s.client_id) AS client_id,
+    groupUniqArrayArray(s.client_addresses) AS client_addresses,
+    max(s.client_name) AS client_name,
+    max(s.revision) AS revision,
+    max(s.last_time) AS last_time,
+    max(s.frames) AS frames,
+    max(s.calls) AS calls,
+    max(s.errors) AS errors,
+    max(s.bytes) AS bytes,
+    groupUniqArrayArray(s.names) AS names,
+    max(s.shared) AS shared
+FROM sessions AS s
+GROUP BY tenant, session_start, session_id;
