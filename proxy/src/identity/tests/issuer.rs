@@ -266,7 +266,7 @@ fn answer(path: &str, url: &str, state: &mut State) -> Response<Full<bytes::Byte
                 .header("location", format!("{url}/moved"));
             json!({})
         }
-        (Some(Broken::EndlessKeys), "/keys") => json!({ "keys": [], "padding": "x".repeat(2 * 1024 * 1024) }),
+        (Some(Broken::EndlessKeys), "/keys") => json!({ "keys": state.keys, "padding": "x".repeat(2 * 1024 * 1024) }),
         (_, "/keys" | "/moved") => json!({ "keys": state.keys }),
         (_, "/.well-known/openid-configuration") => json!({
             "issuer": state.issuer.as_deref().unwrap_or(url),
