@@ -1,1 +1,4 @@
 //! The recorder proxy.
+
+pub mod config;
+pub mod identity;

@@ -1,0 +1,24 @@
+//! The proxy's configuration: what may stand in the file ([`raw`]), and what the rest of the proxy is given ([`valid`]).
+//!
+//! Every key, with its default, is explained in `deploy/examples/proxy.toml`, which a test reads.
+
+mod certificates;
+mod credential;
+mod issuer;
+pub mod limits;
+mod public_url;
+mod raw;
+mod sessions;
+mod target;
+#[cfg(test)]
+pub(crate) mod tests;
+mod valid;
+
+pub use certificates::Tls;
+pub use credential::Credential;
+pub use issuer::{ClaimPath, Issuer, Tenant};
+pub use public_url::PublicUrl;
+pub(crate) use public_url::is_loopback;
+pub use sessions::TagKeys;
+pub use target::{Allow, Record, Target};
+pub use valid::Config;

@@ -1,0 +1,20 @@
+//! Limits that hold for every deployment. Constants rather than keys: each protects the recorder itself, and none has
+//! yet had a reason to differ between two deployments.
+
+use std::time::Duration;
+
+/// The longest request body that is read, in bytes: a client's message is recorded and forwarded whole.
+pub const REQUEST_BODY: usize = 4 * 1024 * 1024;
+
+/// The longest head (request line and header fields) of a request, in bytes.
+pub const REQUEST_HEAD: usize = 64 * 1024;
+
+/// The most header fields in a request.
+pub const REQUEST_FIELDS: usize = 128;
+
+/// How long a client may take to send a request's head.
+pub const REQUEST_HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// How long a frame may wait for Kafka's acknowledgement before the call is refused: librdkafka's
+/// `message.timeout.ms`. Only the delivery report decides; this bounds how long it may take.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);

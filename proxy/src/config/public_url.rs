@@ -1,0 +1,72 @@
+//! `public_url`: the origin under which clients know the proxy, and the URLs built from it.
+
+use url::{Host, Url};
+
+/// Scheme, host and port under which clients know the proxy. Its targets' resource identifiers start with it, so it is
+/// part of the audience of tokens, and of what every client has configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// Without a slash at the end; the scheme's default port is left out.
+    origin: String,
+    https: bool,
+}
+
+impl PublicUrl {
+    /// An origin: https, or http on this machine itself.
+    pub(super) fn new(url: Url) -> Result<Self, &'static str> {
+        if url.path() != "/" {
+            return Err("it has a path; targets live at {public_url}/{target}/mcp, so give scheme, host and port only");
+        }
+        let https = url.scheme() == "https";
+        if !https && !is_loopback(&url) {
+            return Err(
+                "it is http; clients send bearer tokens there, so only https will do, except on this machine \
+                        itself (behind a load balancer that terminates TLS this is the load balancer's https URL)",
+            );
+        }
+        Ok(Self {
+            origin: url.origin().ascii_serialization(),
+            https,
+        })
+    }
+
+    /// The origin, such as `https://mcp.example.com`, without a slash at the end.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Host and port as they stand in the URL: what an honest client sends as `Host`.
+    pub fn authority(&self) -> &str {
+        let (_, authority) = self
+            .origin
+            .split_once("://")
+            .expect("an origin is scheme, ://, host and port");
+        authority
+    }
+
+    /// Whether clients come by https.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// The resource identifier of a target (RFC 9728, section 1.2).
+    pub(super) fn resource(&self, target: &str) -> String {
+        format!("{}/{target}/mcp", self.origin)
+    }
+
+    /// Where the target's protected resource metadata is served: the well-known path stands between host and path
+    /// (RFC 9728, section 3.1).
+    pub(super) fn metadata_url(&self, target: &str) -> String {
+        format!("{}/.well-known/oauth-protected-resource/{target}/mcp", self.origin)
+    }
+}
+
+/// Whether the URL's host is this machine itself, by its address or the reserved name (RFC 6761, section 6.3).
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}

@@ -1,0 +1,117 @@
+//! What may stand in the file: keys and types, no rules. Mistakes of type are reported while it is read; a key that
+//! is not read here is unknown.
+
+use std::{net::SocketAddr, ops::Range, path::PathBuf};
+
+use ipnet::IpNet;
+use tapedeck_config::{Field, FromToml, Kafka, Node, OneOrMany, SecretSource, Section};
+use url::Url;
+
+pub(super) struct RawConfig<'a> {
+    pub(super) listen: Field<'a, SocketAddr>,
+    pub(super) admin_listen: Field<'a, SocketAddr>,
+    pub(super) public_url: Field<'a, Url>,
+    pub(super) trusted_proxies: Field<'a, Vec<IpNet>>,
+    pub(super) tls: Option<RawTls<'a>>,
+    /// `None`: absent or wrong, and reported.
+    pub(super) kafka: Option<Kafka>,
+    pub(super) tag_keys: Option<Field<'a, Vec<SecretSource>>>,
+    pub(super) issuers: Vec<RawIssuer<'a>>,
+    pub(super) targets: Vec<RawTarget<'a>>,
+    /// Where the file as a whole begins.
+    pub(super) span: Range<usize>,
+}
+
+pub(super) struct RawTls<'a> {
+    pub(super) certificate: Field<'a, PathBuf>,
+    pub(super) key: Field<'a, PathBuf>,
+}
+
+pub(super) struct RawIssuer<'a> {
+    /// As text: an issuer is compared byte for byte, and a parsed URL is not what was written.
+    pub(super) url: Field<'a, String>,
+    pub(super) audience: Field<'a, OneOrMany<String>>,
+    pub(super) groups_claim: Field<'a, String>,
+    pub(super) tenant: Field<'a, String>,
+    pub(super) tenant_claim: Field<'a, String>,
+}
+
+pub(super) struct RawTarget<'a> {
+    pub(super) name: Field<'a, String>,
+    pub(super) url: Field<'a, Url>,
+    pub(super) ca: Field<'a, PathBuf>,
+    pub(super) allow_groups: Field<'a, Vec<String>>,
+    pub(super) record: Field<'a, String>,
+    pub(super) allow_single_copy: Field<'a, bool>,
+    pub(super) credential: Option<RawCredential<'a>>,
+}
+
+pub(super) struct RawCredential<'a> {
+    pub(super) header: Field<'a, String>,
+    pub(super) prefix: Field<'a, Prefix>,
+    pub(super) env: Field<'a, String>,
+    pub(super) file: Field<'a, PathBuf>,
+    pub(super) span: Range<usize>,
+}
+
+/// What stands before a secret; may be empty, unlike other strings.
+pub(super) struct Prefix(pub(super) String);
+
+impl FromToml for Prefix {
+    fn from_toml(node: &Node<'_>) -> Option<Self> {
+        node.text("a string").map(|text| Self(text.to_owned()))
+    }
+}
+
+impl<'a> RawConfig<'a> {
+    pub(super) fn read(root: &Section<'a>) -> Self {
+        let kafka = root.required_section("kafka", "name the brokers, for example brokers = [\"kafka-1:9092\"]");
+        Self {
+            listen: root.field("listen"),
+            admin_listen: root.field("admin_listen"),
+            public_url: root.field("public_url"),
+            trusted_proxies: root.field("trusted_proxies"),
+            tls: root.section("tls").map(|tls| RawTls {
+                certificate: tls.field("certificate"),
+                key: tls.field("key"),
+            }),
+            kafka: kafka.and_then(|kafka| Kafka::read(&kafka)),
+            tag_keys: root.section("sessions").map(|sessions| sessions.field("tag_keys")),
+            issuers: root.sections("issuer").iter().map(RawIssuer::read).collect(),
+            targets: root.sections("target").iter().map(RawTarget::read).collect(),
+            span: root.span(),
+        }
+    }
+}
+
+impl<'a> RawIssuer<'a> {
+    fn read(section: &Section<'a>) -> Self {
+        Self {
+            url: section.field("url"),
+            audience: section.field("audience"),
+            groups_claim: section.field("groups_claim"),
+            tenant: section.field("tenant"),
+            tenant_claim: section.field("tenant_claim"),
+        }
+    }
+}
+
+impl<'a> RawTarget<'a> {
+    fn read(section: &Section<'a>) -> Self {
+        Self {
+            name: section.field("name"),
+            url: section.field("url"),
+            ca: section.field("ca"),
+            allow_groups: section.field("allow_groups"),
+            record: section.field("record"),
+            allow_single_copy: section.field("allow_single_copy"),
+            credential: section.section("credential").map(|credential| RawCredential {
+                header: credential.field("header"),
+                prefix: credential.field("prefix"),
+                env: credential.field("env"),
+                file: credential.field("file"),
+                span: credential.span(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `[[target]]`: an MCP server behind the proxy.
+
+use std::collections::{BTreeSet, HashSet};
+
+use rustls_pki_types::CertificateDer;
+use tapedeck_config::Reader;
+use url::Url;
+
+use super::{Credential, PublicUrl, certificates::certificates, public_url::is_loopback, raw::RawTarget};
+
+/// The longest name of a target, in characters: it is part of URLs, of Kafka keys and of every row.
+const LONGEST_NAME: usize = 63;
+
+/// An MCP server behind the proxy.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// How clients call it, `/{name}/mcp`: `a-z`, `0-9` and `-`, 1 to 63 characters.
+    pub name: String,
+    /// Its MCP endpoint, http or https.
+    pub url: Url,
+    /// The only roots that its certificate may have; without, those that this machine trusts.
+    pub ca: Option<Vec<CertificateDer<'static>>>,
+    /// Who may use it.
+    pub allow: Allow,
+    /// What is recorded before what happens.
+    pub record: Record,
+    /// Whether a topic with a single in-sync replica may hold its records.
+    pub allow_single_copy: bool,
+    /// What the proxy itself shows to the target.
+    pub credential: Option<Credential>,
+    /// The target's resource identifier, `{public_url}/{name}/mcp` (RFC 9728).
+    pub resource: String,
+    /// Where the metadata of that resource is served.
+    pub metadata_url: String,
+}
+
+/// Who may use a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allow {
+    /// Everyone who has authenticated: `"*"`.
+    Authenticated,
+    /// Who is in one of these groups; at least one.
+    Groups(BTreeSet<String>),
+}
+
+/// What is recorded before what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A request is durable in Kafka before it is forwarded, an answer before it is released.
+    Required,
+}
+
+impl Target {
+    pub(super) fn build(
+        raw: RawTarget<'_>,
+        public_url: Option<&PublicUrl>,
+        names: &mut HashSet<String>,
+        reader: &Reader,
+        warnings: &mut Vec<String>,
+    ) -> Option<Self> {
+        let name = raw
+            .name
+            .and_then(name)
+            .and_then(|name| {
+                if names.insert(name.clone()) {
+                    Ok(name)
+                } else {
+                    Err(format!("{name:?} is the name of another target too"))
+                }
+            })
+            .required("how clients call the target, in /{name}/mcp; a-z, 0-9 and - only");
+        let url = raw
+            .url
+            .required("the server's MCP endpoint, such as \"http://127.0.0.1:3001/mcp\"");
+        let ca_span = raw.ca.span();
+        if raw.ca.is_present() && url.as_ref().is_some_and(|url| url.scheme() == "http") {
+            reader.problem(ca_span, "`ca` is of no use: the target's `url` is http");
+        }
+        let ca = raw.ca.and_then(|path| certificates(&path)).optional();
+        let allow = raw
+            .allow_groups
+            .and_then(allow)
+            .required("the groups that may use the target, or [\"*\"] for everyone who has authenticated");
+        let record = raw.record.and_then(record).or(Record::Required);
+        let allow_single_copy = raw.allow_single_copy.or(false);
+        let has_credential = raw.credential.is_some();
+        let credential = raw.credential.and_then(|raw| Credential::build(raw, reader));
+
+        let (name, url) = (name?, url?);
+        if has_credential && url.scheme() == "http" && !is_loopback(&url) {
+            warnings.push(format!("target {name}: its credential is sent over plain http"));
+        }
+        let public_url = public_url?;
+        Some(Self {
+            resource: public_url.resource(&name),
+            metadata_url: public_url.metadata_url(&name),
+            name,
+            url,
+            ca,
+            allow: allow?,
+            record,
+            allow_single_copy,
+            credential,
+        })
+    }
+}
+
+fn name(name: String) -> Result<String, String> {
+    let fits = |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if !name.bytes().all(fits) || name.len() > LONGEST_NAME {
+        return Err(format!(
+            "{name:?} must be of a-z, 0-9 and - only, at most {LONGEST_NAME} characters"
+        ));
+    }
+    Ok(name)
+}
+
+fn allow(groups: Vec<String>) -> Result<Allow, &'static str> {
+    match groups.as_slice() {
+        [] => {
+            Err("it is empty, so nobody could use the target; name groups, or \"*\" for everyone who has authenticated")
+        }
+        [every] if every == "*" => Ok(Allow::Authenticated),
+        several if several.iter().any(|group| group == "*") => {
+            Err("it has \"*\", which is everyone, beside groups; keep one or the other")
+        }
+        _ => Ok(Allow::Groups(groups.into_iter().collect())),
+    }
+}
+
+fn record(mode: String) -> Result<Record, String> {
+    match mode.as_str() {
+        "required" => Ok(Record::Required),
+        "spooled" | "best_effort" => Err(format!("{mode:?} is not available yet; only \"required\" is")),
+        _ => Err(format!(
+            "{mode:?} is not a way to record; only \"required\" is available"
+        )),
+    }
+}

@@ -1,0 +1,231 @@
+//! The promises of the configuration, on whole files.
+
+use std::{collections::HashMap, path::Path};
+
+use ipnet::IpNet;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use secrecy::ExposeSecret;
+use tapedeck_config::{Environment, Errors};
+
+use super::{Allow, Config, Record, Target, Tenant};
+
+const MINIMAL: &str = "
+listen = \"127.0.0.1:0\"
+public_url = \"https://mcp.example\"
+[kafka]
+brokers = \"127.0.0.1:9092\"
+[[issuer]]
+url = \"https://login.example\"
+audience = \"mcp\"
+[[target]]
+name = \"demo\"
+url = \"http://127.0.0.1:3001/mcp\"
+allow_groups = [\"admins\"]
+";
+
+/// The target of the smallest file.
+pub(crate) fn target() -> Target {
+    read(MINIMAL, &[])
+        .expect("the smallest file is right")
+        .targets
+        .remove(0)
+}
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, Errors> {
+    let variables: HashMap<String, String> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    Config::from_text("proxy.toml", text, Environment::Given(variables))
+}
+
+#[test]
+fn the_smallest_file_has_sensible_defaults() {
+    let config = read(MINIMAL, &[]).expect("it is right");
+    assert_eq!(config.admin_listen.to_string(), "127.0.0.1:9464");
+    assert_eq!(config.kafka.topics.frames(), "mcp.frames.v1");
+    assert_eq!(config.issuers[0].groups_claim.as_str(), "groups");
+    assert_eq!(config.issuers[0].tenant, Tenant::Fixed("default".to_owned()));
+    assert_eq!(config.tag_keys.all().len(), 1);
+    assert_eq!(
+        config.warnings.len(),
+        1,
+        "a random key is worth a warning: {:?}",
+        config.warnings
+    );
+    let target = config.target("demo").expect("named so");
+    assert_eq!(target.resource, "https://mcp.example/demo/mcp");
+    assert_eq!(target.record, Record::Required);
+    assert!(!target.allow_single_copy && target.ca.is_none() && target.credential.is_none());
+}
+
+#[test]
+fn every_key_of_the_shipped_example_is_understood() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["mcp.example".to_owned()]).expect("made");
+    for (name, content) in [
+        ("certificate.pem", cert.pem()),
+        ("key.pem", signing_key.serialize_pem()),
+        ("github-ca.pem", cert.pem()),
+        ("tag-key-new", "n".repeat(64)),
+        ("tag-key-old", "o".repeat(64)),
+        ("kafka-password", "hunter2\n".to_owned()),
+        ("tickets-api-key", "hunter3\n".to_owned()),
+        ("github-token", "hunter4\n".to_owned()),
+    ] {
+        std::fs::write(folder.path().join(name), content).expect("written");
+    }
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples/proxy.toml");
+    let text = std::fs::read_to_string(&example).expect("the example is shipped");
+    // Every optional key stands in the example as a comment that starts with "#:".
+    let text = text.replace("\n#: ", "\n").replace("/etc/tapedeck/", "");
+    let file = folder.path().join("proxy.toml");
+    std::fs::write(&file, text).expect("written");
+
+    let config = Config::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(config.listen.port(), 8443);
+    assert!(config.tls.is_some());
+    assert_eq!(
+        config.trusted_proxies,
+        ["10.0.0.0/8".parse::<IpNet>().expect("a network")]
+    );
+    assert_eq!(config.kafka.client_config().get("sasl.password"), Some("hunter2"));
+    let keys: Vec<usize> = config
+        .tag_keys
+        .all()
+        .iter()
+        .map(|key| key.expose_secret().len())
+        .collect();
+    assert_eq!(keys, [64, 64]);
+    assert_eq!(config.issuers.len(), 2);
+    assert!(matches!(config.issuers[1].tenant, Tenant::Claim(_)));
+    assert_eq!(config.targets.len(), 3);
+    let github = config.target("github").expect("in the example");
+    assert_eq!(github.credential.as_ref().expect("one").value, "Bearer hunter4");
+    assert!(github.ca.is_some());
+    let tickets = config
+        .target("tickets")
+        .expect("in the example")
+        .credential
+        .as_ref()
+        .expect("one")
+        .clone();
+    assert_eq!(
+        (tickets.header.as_str(), tickets.value.to_str().expect("ASCII")),
+        ("x-api-key", "hunter3")
+    );
+    assert_eq!(
+        config.target("demo").expect("in the example").allow,
+        Allow::Authenticated
+    );
+    let debug = format!("{config:?}");
+    assert!(
+        !debug.contains("hunter") && !debug.contains("nnnn"),
+        "Debug shows no secret: {debug}"
+    );
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn every_mistake_is_reported_at_its_place_with_a_word_on_what_to_do() {
+    let text = "\
+lissten = \"0.0.0.0:8443\"
+admin_listen = 9464
+public_url = \"http://mcp.example\"
+trusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/99\"]
+
+[tls]
+certificate = \"no-such.pem\"
+
+[kafka]
+brokers = []
+options.acks = \"1\"
+
+[sessions]
+tag_keys = [{ env = \"SHORT\" }, { env = \"ABSENT\" }]
+
+[[issuer]]
+url = \"http://login.example\"
+groups_claim = \"realm..roles\"
+tenant = \"acme\"
+tenant_claim = \"org\"
+
+[[target]]
+name = \"Demo\"
+url = \"http://127.0.0.1:3001/mcp\"
+allow_groups = []
+record = \"spooled\"
+
+[[target]]
+name = \"two\"
+url = \"http://127.0.0.1:3002/mcp\"
+ca = \"no-such.pem\"
+allow_groups = [\"*\", \"admins\"]
+record = \"always\"
+credential = { header = \"Host\", prefix = \"Bearer \", env = \"A\", file = \"b\" }
+
+[[target]]
+name = \"two\"
+url = \"mcp.example\"
+credential = { prefix = \"Bearer\", env = \"BREAK\" }
+";
+    let errors = read(text, &[("SHORT", "hunter2"), ("BREAK", "hunter2\nhunter3")]).expect_err("full of mistakes");
+    let report = errors.to_string();
+    assert!(!report.contains("hunter"), "no secret in a report: {report}");
+    assert_eq!(report, include_str!("tests/mistakes.txt").trim_end());
+}
+
+#[test]
+fn an_empty_file_says_what_is_needed() {
+    let report = read("", &[]).expect_err("nothing there").to_string();
+    let expected = "\
+proxy.toml:1:1: missing section [kafka]: name the brokers, for example brokers = [\"kafka-1:9092\"]
+proxy.toml:1:1: missing key `listen`: where clients connect, such as \"0.0.0.0:8443\"
+proxy.toml:1:1: missing key `public_url`: the URL under which clients reach the proxy, such as \"https://mcp.example.com\"
+proxy.toml:1:1: no [[issuer]]: name at least one, or no client can authenticate
+proxy.toml:1:1: no [[target]]: name at least one MCP server";
+    assert_eq!(report, expected);
+}
+
+#[test]
+fn a_key_that_is_not_the_certificates_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let one = generate_simple_self_signed(vec!["a.example".to_owned()]).expect("made");
+    let other = generate_simple_self_signed(vec!["a.example".to_owned()]).expect("made");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("certificate"), one.cert.pem()).expect("written");
+    std::fs::write(path("key"), other.signing_key.serialize_pem()).expect("written");
+    let tls = format!(
+        "[tls]\ncertificate = {:?}\nkey = {:?}\n",
+        path("certificate"),
+        path("key")
+    );
+    let report = read(&format!("{MINIMAL}{tls}"), &[])
+        .expect_err("they do not match")
+        .to_string();
+    assert!(
+        report.contains("[tls] certificate and key do not go together"),
+        "{report}"
+    );
+}
+
+#[test]
+fn an_issuer_stands_once_and_is_kept_byte_for_byte() {
+    let twice = format!("{MINIMAL}[[issuer]]\nurl = \"https://login.example\"\naudience = [\"other\"]\n");
+    let report = read(&twice, &[]).expect_err("twice").to_string();
+    assert!(report.contains("stands here twice"), "{report}");
+    let odd = MINIMAL.replace("https://login.example", "https://LOGIN.example:443/realms/%7Emcp/");
+    let config = read(&odd, &[]).expect("it is right");
+    assert_eq!(config.issuers[0].url, "https://LOGIN.example:443/realms/%7Emcp/");
+}
+
+#[test]
+fn a_credential_over_plain_http_to_another_machine_is_worth_a_warning() {
+    let text = format!("{MINIMAL}credential = {{ env = \"TOKEN\" }}\n").replace("127.0.0.1:3001", "tools.example:3001");
+    let config = read(&text, &[("TOKEN", "hunter2")]).expect("it is right");
+    assert!(
+        config.warnings.iter().any(|warning| warning.contains("plain http")),
+        "{:?}",
+        config.warnings
+    );
+}

@@ -1,0 +1,129 @@
+//! The validated configuration: what the rest of the proxy is given.
+
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+};
+
+use ipnet::IpNet;
+use tapedeck_config::{Environment, Errors, Kafka, Section};
+
+use super::{Issuer, PublicUrl, TagKeys, Target, Tls, raw::RawConfig};
+
+/// Where metrics and health are served when the file does not say: this machine only, and the port that Prometheus
+/// exporters of OpenTelemetry use.
+const ADMIN_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+
+/// Everything that the proxy was told, checked. Secrets are resolved; Debug shows none.
+#[derive(Debug)]
+pub struct Config {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where metrics and health are served; default `127.0.0.1:9464`.
+    pub admin_listen: SocketAddr,
+    /// The origin under which clients know the proxy.
+    pub public_url: PublicUrl,
+    /// Networks whose word on the client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Certificate and key, when the proxy terminates TLS itself; without, a load balancer in front of it does.
+    pub tls: Option<Tls>,
+    /// Where frames are recorded.
+    pub kafka: Kafka,
+    /// The keys of session tags.
+    pub tag_keys: TagKeys,
+    /// Who may issue tokens: at least one, each URL once.
+    pub issuers: Vec<Issuer>,
+    /// The MCP servers behind the proxy: at least one, each name once.
+    pub targets: Vec<Target>,
+    /// What works but deserves a second look, one sentence each; the proxy logs them at start.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads and checks the file, and the secrets and certificates that it names.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each with its place and what to do. The process should print it and exit with
+    /// [`tapedeck_config::EXIT_BAD_CONFIG`].
+    pub fn load(path: &Path) -> Result<Self, Errors> {
+        tapedeck_config::read(path, Self::build)
+    }
+
+    /// As [`Config::load`], from text and a given environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn from_text(name: &str, text: &str, environment: Environment) -> Result<Self, Errors> {
+        tapedeck_config::read_text_with(name, text, environment, Self::build)
+    }
+
+    /// The target of this name.
+    pub fn target(&self, name: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| target.name == name)
+    }
+
+    fn build(root: &Section<'_>) -> Option<Self> {
+        let reader = root.reader();
+        let mut warnings = Vec::new();
+        let raw = RawConfig::read(root);
+
+        let listen = raw.listen.required("where clients connect, such as \"0.0.0.0:8443\"");
+        let admin_listen = raw.admin_listen.or(ADMIN_LISTEN);
+        let public_url_span = raw.public_url.span();
+        let public_url = raw
+            .public_url
+            .and_then(PublicUrl::new)
+            .required("the URL under which clients reach the proxy, such as \"https://mcp.example.com\"");
+        let terminates_tls = raw.tls.is_some();
+        let tls = raw.tls.and_then(|tls| Tls::build(tls, reader));
+        if terminates_tls && public_url.as_ref().is_some_and(|url| !url.is_https()) {
+            reader.problem(
+                public_url_span,
+                "`public_url` says http, but [tls] is configured; write https",
+            );
+        }
+        let tag_keys = TagKeys::build(raw.tag_keys, reader, &mut warnings);
+
+        let issuers: Vec<Option<Issuer>> = raw.issuers.into_iter().map(|raw| Issuer::build(raw, reader)).collect();
+        if issuers.is_empty() {
+            reader.problem(
+                raw.span.clone(),
+                "no [[issuer]]: name at least one, or no client can authenticate",
+            );
+        }
+        let mut names = HashSet::new();
+        let targets: Vec<Option<Target>> = raw
+            .targets
+            .into_iter()
+            .map(|raw| Target::build(raw, public_url.as_ref(), &mut names, reader, &mut warnings))
+            .collect();
+        if targets.is_empty() {
+            reader.problem(raw.span, "no [[target]]: name at least one MCP server");
+        }
+        let issuers: Vec<Issuer> = issuers.into_iter().collect::<Option<_>>()?;
+        for (index, issuer) in issuers.iter().enumerate() {
+            if issuers[..index].iter().any(|earlier| earlier.url == issuer.url) {
+                let message = format!(
+                    "issuer {:?} stands here twice; give one [[issuer]] all audiences",
+                    issuer.url
+                );
+                reader.problem(issuer.span.clone(), message);
+            }
+        }
+        Some(Self {
+            listen: listen?,
+            admin_listen,
+            public_url: public_url?,
+            trusted_proxies: raw.trusted_proxies.or(Vec::new()),
+            tls,
+            kafka: raw.kafka?,
+            tag_keys: tag_keys?,
+            issuers,
+            targets: targets.into_iter().collect::<Option<_>>()?,
+            warnings,
+        })
+    }
+}
