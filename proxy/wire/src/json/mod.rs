@@ -77,8 +77,9 @@ pub(crate) trait Sink {
     fn literal(&mut self, literal: Literal) -> Result<(), Self::Error>;
 }
 
-#[derive(Clone, Copy, Debug)]
-enum State {
+/// What may come next, between values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
     /// After `:`, after `,` in an array, and at the start.
     Value,
     /// After `[`.
@@ -92,21 +93,21 @@ enum State {
     CommaOrEnd,
     /// After the outermost value.
     Done,
-    String {
-        is_key: bool,
-        text: Text,
-    },
+}
+
+/// What the end of a push cut.
+#[derive(Clone, Copy, Debug)]
+enum Token {
+    String { is_key: bool, text: Text },
     Number(Number),
-    Literal {
-        literal: Literal,
-        seen: usize,
-    },
+    Literal { literal: Literal, seen: usize },
 }
 
 /// The machine: one JSON text, pushed in pieces.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
-    state: State,
+    next: Next,
+    open: Option<Token>,
     /// One bit per open container, the innermost lowest: 1 for an object.
     objects: u128,
     depth: u8,
@@ -119,7 +120,8 @@ impl Machine {
     /// A machine that refuses more than `max_depth` open containers (at most [`MAX_DEPTH`]).
     pub(crate) fn new(max_depth: u8) -> Self {
         Self {
-            state: State::Value,
+            next: Next::Value,
+            open: None,
             objects: 0,
             depth: 0,
             max_depth: max_depth.min(MAX_DEPTH),
@@ -129,46 +131,30 @@ impl Machine {
 
     /// Takes the next bytes. After an error the machine must not be used again.
     pub(crate) fn push<S: Sink>(&mut self, bytes: &[u8], sink: &mut S) -> Result<(), S::Error> {
-        let mut at = 0;
-        while at < bytes.len() {
-            at = match self.state {
-                State::String { is_key, mut text } => {
-                    let (next, closed) = text
-                        .push(bytes, at, sink)
-                        .map_err(|(fault, at)| self.error(fault, at))?;
-                    if closed {
-                        sink.end_string(is_key)?;
-                        self.state = if is_key { State::Colon } else { self.after_value() };
-                    } else {
-                        self.state = State::String { is_key, text };
-                    }
-                    next
-                }
-                State::Number(number) => self.number(number, bytes, at, sink)?,
-                State::Literal { literal, seen } => {
-                    let word = literal.word();
-                    if bytes[at] != word[seen] {
-                        return Err(self.error(Fault::Syntax, at).into());
-                    }
-                    if seen + 1 == word.len() {
-                        sink.literal(literal)?;
-                        self.state = self.after_value();
-                    } else {
-                        self.state = State::Literal {
-                            literal,
-                            seen: seen + 1,
-                        };
-                    }
+        let mut at = match self.open.take() {
+            Some(token) => self.token(token, bytes, 0, sink)?,
+            None => 0,
+        };
+        while let Some(&byte) = bytes.get(at) {
+            at = match (byte, self.next) {
+                (b' ' | b'\t' | b'\n' | b'\r', _) => at + 1,
+                (b':', Next::Colon) => {
+                    self.next = Next::Value;
                     at + 1
                 }
-                _ => {
-                    let byte = bytes[at];
-                    if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-                        self.structure(byte, at, sink)?;
-                    }
-                    // A number has no opening mark: its first byte is read again as part of it.
-                    at + usize::from(!matches!(self.state, State::Number(_)))
+                (b',', Next::CommaOrEnd) => {
+                    self.next = if self.in_object() { Next::Key } else { Next::Value };
+                    at + 1
                 }
+                (b'"', Next::Key | Next::KeyOrEnd) => {
+                    let text = Text::new(sink.begin_string(true));
+                    self.token(Token::String { is_key: true, text }, bytes, at + 1, sink)?
+                }
+                (_, Next::Value | Next::ValueOrEnd) => self.value(byte, bytes, at, sink)?,
+                (b'}', Next::KeyOrEnd) => self.close_object(at, sink)?,
+                (b'}', Next::CommaOrEnd) if self.in_object() => self.close_object(at, sink)?,
+                (b']', Next::CommaOrEnd) if !self.in_object() => self.close_array(at, sink)?,
+                _ => return Err(self.error(Fault::Syntax, at).into()),
             };
         }
         self.offset += bytes.len() as u64;
@@ -177,19 +163,87 @@ impl Machine {
 
     /// The input is over: a number at its very end is complete, everything else had to be before.
     pub(crate) fn finish<S: Sink>(mut self, sink: &mut S) -> Result<(), S::Error> {
-        if let State::Number(number) = self.state
+        if let Some(Token::Number(number)) = self.open
             && number.may_end()
         {
             sink.end_number()?;
-            self.state = self.after_value();
+            self.open = None;
+            self.value_ended();
         }
-        match self.state {
-            State::Done => Ok(()),
+        match (self.next, self.open) {
+            (Next::Done, None) => Ok(()),
             _ => Err(self.error(Fault::Incomplete, 0).into()),
         }
     }
 
-    /// Digits up to the first byte that is not part of the number, which stays for the caller.
+    /// The first byte of a value, or of none.
+    fn value<S: Sink>(&mut self, byte: u8, bytes: &[u8], at: usize, sink: &mut S) -> Result<usize, S::Error> {
+        let token = match byte {
+            b'"' => Token::String {
+                is_key: false,
+                text: Text::new(sink.begin_string(false)),
+            },
+            b'-' | b'0'..=b'9' => {
+                sink.begin_number();
+                // It has no opening mark: its first byte is part of it.
+                return self.token(Token::Number(Number::Start), bytes, at, sink);
+            }
+            b'{' => {
+                self.open_container(true, at)?;
+                sink.begin_object()?;
+                self.next = Next::KeyOrEnd;
+                return Ok(at + 1);
+            }
+            b'[' => {
+                self.open_container(false, at)?;
+                sink.begin_array()?;
+                self.next = Next::ValueOrEnd;
+                return Ok(at + 1);
+            }
+            b']' if self.next == Next::ValueOrEnd => return self.close_array(at, sink),
+            b'n' => Token::Literal {
+                literal: Literal::Null,
+                seen: 1,
+            },
+            b't' => Token::Literal {
+                literal: Literal::True,
+                seen: 1,
+            },
+            b'f' => Token::Literal {
+                literal: Literal::False,
+                seen: 1,
+            },
+            _ => return Err(self.error(Fault::Syntax, at).into()),
+        };
+        self.token(token, bytes, at + 1, sink)
+    }
+
+    /// Reads on in a token, and answers where what follows it begins. If the bytes end first, the token stays open.
+    #[inline]
+    fn token<S: Sink>(&mut self, token: Token, bytes: &[u8], from: usize, sink: &mut S) -> Result<usize, S::Error> {
+        match token {
+            Token::String { is_key, mut text } => {
+                let (at, closed) = text
+                    .push(bytes, from, sink)
+                    .map_err(|(fault, at)| self.error(fault, at))?;
+                if !closed {
+                    self.open = Some(Token::String { is_key, text });
+                } else {
+                    sink.end_string(is_key)?;
+                    if is_key {
+                        self.next = Next::Colon;
+                    } else {
+                        self.value_ended();
+                    }
+                }
+                Ok(at)
+            }
+            Token::Number(number) => self.number(number, bytes, from, sink),
+            Token::Literal { literal, seen } => self.literal(literal, seen, bytes, from, sink),
+        }
+    }
+
+    /// Digits up to the first byte that is not part of the number.
     fn number<S: Sink>(
         &mut self,
         mut number: Number,
@@ -207,67 +261,47 @@ impl Machine {
                 None if number.may_end() => {
                     sink.number(&bytes[from..at]);
                     sink.end_number()?;
-                    self.state = self.after_value();
+                    self.value_ended();
                     return Ok(at);
                 }
                 None => return Err(self.error(Fault::Syntax, at).into()),
             }
         }
         sink.number(&bytes[from..at]);
-        self.state = State::Number(number);
+        self.open = Some(Token::Number(number));
         Ok(at)
     }
 
-    /// One byte between values that is not white space.
-    fn structure<S: Sink>(&mut self, byte: u8, at: usize, sink: &mut S) -> Result<(), S::Error> {
-        self.state = match (self.state, byte) {
-            (State::Value | State::ValueOrEnd, b'{') => {
-                self.open(true, at)?;
-                sink.begin_object()?;
-                State::KeyOrEnd
-            }
-            (State::Value | State::ValueOrEnd, b'[') => {
-                self.open(false, at)?;
-                sink.begin_array()?;
-                State::ValueOrEnd
-            }
-            (State::Value | State::ValueOrEnd, b'"') => State::String {
-                is_key: false,
-                text: Text::new(sink.begin_string(false)),
-            },
-            (State::Value | State::ValueOrEnd, b'-' | b'0'..=b'9') => {
-                sink.begin_number();
-                State::Number(Number::Start)
-            }
-            (State::Value | State::ValueOrEnd, b'n') => State::Literal {
-                literal: Literal::Null,
-                seen: 1,
-            },
-            (State::Value | State::ValueOrEnd, b't') => State::Literal {
-                literal: Literal::True,
-                seen: 1,
-            },
-            (State::Value | State::ValueOrEnd, b'f') => State::Literal {
-                literal: Literal::False,
-                seen: 1,
-            },
-            (State::Key | State::KeyOrEnd, b'"') => State::String {
-                is_key: true,
-                text: Text::new(sink.begin_string(true)),
-            },
-            (State::Colon, b':') => State::Value,
-            (State::CommaOrEnd, b',') if self.in_object() => State::Key,
-            (State::CommaOrEnd, b',') => State::Value,
-            (State::KeyOrEnd, b'}') => self.close_object(sink)?,
-            (State::CommaOrEnd, b'}') if self.in_object() => self.close_object(sink)?,
-            (State::ValueOrEnd, b']') => self.close_array(sink)?,
-            (State::CommaOrEnd, b']') if !self.in_object() => self.close_array(sink)?,
-            _ => return Err(self.error(Fault::Syntax, at).into()),
-        };
-        Ok(())
+    fn literal<S: Sink>(
+        &mut self,
+        literal: Literal,
+        seen: usize,
+        bytes: &[u8],
+        from: usize,
+        sink: &mut S,
+    ) -> Result<usize, S::Error> {
+        let expected = &literal.word()[seen..];
+        let found = &bytes[from..bytes.len().min(from + expected.len())];
+        if let Some(wrong) = found
+            .iter()
+            .zip(expected)
+            .position(|(found, expected)| found != expected)
+        {
+            return Err(self.error(Fault::Syntax, from + wrong).into());
+        }
+        if found.len() == expected.len() {
+            sink.literal(literal)?;
+            self.value_ended();
+        } else {
+            self.open = Some(Token::Literal {
+                literal,
+                seen: seen + found.len(),
+            });
+        }
+        Ok(from + found.len())
     }
 
-    fn open(&mut self, object: bool, at: usize) -> Result<(), JsonError> {
+    fn open_container(&mut self, object: bool, at: usize) -> Result<(), JsonError> {
         if self.depth == self.max_depth {
             return Err(self.error(Fault::Depth, at));
         }
@@ -276,32 +310,30 @@ impl Machine {
         Ok(())
     }
 
-    fn close_object<S: Sink>(&mut self, sink: &mut S) -> Result<State, S::Error> {
+    fn close_object<S: Sink>(&mut self, at: usize, sink: &mut S) -> Result<usize, S::Error> {
         sink.end_object()?;
-        Ok(self.close())
+        self.close_container();
+        Ok(at + 1)
     }
 
-    fn close_array<S: Sink>(&mut self, sink: &mut S) -> Result<State, S::Error> {
+    fn close_array<S: Sink>(&mut self, at: usize, sink: &mut S) -> Result<usize, S::Error> {
         sink.end_array()?;
-        Ok(self.close())
+        self.close_container();
+        Ok(at + 1)
     }
 
-    fn close(&mut self) -> State {
+    fn close_container(&mut self) {
         self.depth -= 1;
         self.objects >>= 1;
-        self.after_value()
+        self.value_ended();
     }
 
     fn in_object(&self) -> bool {
         self.objects & 1 == 1
     }
 
-    fn after_value(&self) -> State {
-        if self.depth == 0 {
-            State::Done
-        } else {
-            State::CommaOrEnd
-        }
+    fn value_ended(&mut self) {
+        self.next = if self.depth == 0 { Next::Done } else { Next::CommaOrEnd };
     }
 
     fn error(&self, fault: Fault, at: usize) -> JsonError {

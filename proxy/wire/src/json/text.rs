@@ -45,6 +45,22 @@ impl Text {
         from: usize,
         sink: &mut S,
     ) -> Result<(usize, bool), (Fault, usize)> {
+        let end = plain_end(bytes, from);
+        if matches!(self.step, Step::Plain) && bytes.get(end) == Some(&b'"') {
+            // Most strings: plain text, all here.
+            self.text(&bytes[from..end], sink);
+            self.settle(sink);
+            return Ok((end + 1, true));
+        }
+        self.push_slowly(bytes, from, sink)
+    }
+
+    fn push_slowly<S: Sink>(
+        &mut self,
+        bytes: &[u8],
+        from: usize,
+        sink: &mut S,
+    ) -> Result<(usize, bool), (Fault, usize)> {
         let mut at = from;
         // Where the run of bytes begins that go to the sink as they are.
         let mut run = from;
