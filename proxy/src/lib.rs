@@ -1,1 +1,3 @@
 //! The recorder proxy.
+
+pub mod record;
