@@ -15,9 +15,11 @@
 //! Hashes are taken over length-prefixed fields, never over Avro bytes or re-serialized JSON, so they do not
 //! change with the encoding. `README.md` has their exact definition.
 
+mod audit;
 mod chain;
 mod codec;
 mod control;
+mod dead_letter;
 mod digest;
 mod frame;
 mod hash;
@@ -25,11 +27,16 @@ pub mod schema;
 mod session_key;
 pub mod wire;
 
+pub use audit::{
+    Actor, Api, AuditEvent, DstEndpoint, Fingerprint, Group, HttpRequest, Idp, Metadata, Product, Request, Resource,
+    Response, Service, Session, SrcEndpoint, Token, User,
+};
 pub use chain::{Chain, SealedFrame};
 pub use control::{
     Control, ControlBody, ControlChain, Endorsement, Head, SegmentSealed, SignatureError, WriterManifest,
     WriterStarted, WriterStopped,
 };
+pub use dead_letter::DeadLetter;
 pub use digest::{Digest, Salt};
 pub use frame::{
     Client, Commitments, Counters, Decision, Direction, End, Frame, Gap, Http, Kind, LostFrame, Part, Payload,

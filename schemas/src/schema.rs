@@ -9,6 +9,17 @@ use apache_avro::rabin::Rabin;
 pub const FRAME: &str = include_str!("../frame.avsc");
 /// Text of `control.avsc`.
 pub const CONTROL: &str = include_str!("../control.avsc");
+/// Text of `audit.avsc`.
+pub const AUDIT: &str = include_str!("../audit.avsc");
+/// Text of `deadletter.avsc`.
+pub const DEAD_LETTER: &str = include_str!("../deadletter.avsc");
+/// Every schema, by its file's name.
+pub const ALL: [(&str, &str); 4] = [
+    ("frame.avsc", FRAME),
+    ("control.avsc", CONTROL),
+    ("audit.avsc", AUDIT),
+    ("deadletter.avsc", DEAD_LETTER),
+];
 
 /// A record's schema and what names it on the wire.
 #[derive(Debug)]
@@ -35,6 +46,10 @@ impl Released {
 pub static FRAME_TODAY: LazyLock<Released> = LazyLock::new(|| Released::parse(FRAME));
 /// Today's schema of the control statements.
 pub static CONTROL_TODAY: LazyLock<Released> = LazyLock::new(|| Released::parse(CONTROL));
+/// Today's schema of the audit events.
+pub static AUDIT_TODAY: LazyLock<Released> = LazyLock::new(|| Released::parse(AUDIT));
+/// Today's schema of the dead letters.
+pub static DEAD_LETTER_TODAY: LazyLock<Released> = LazyLock::new(|| Released::parse(DEAD_LETTER));
 
 /// Earlier released schemas of the frames, newest first. An `*.avsc` that was released moves to `released/` before
 /// it is changed, and is listed here.

@@ -3,12 +3,14 @@
 //! The header is Avro's single-object encoding: `C3 01`, then the schema's CRC-64-AVRO fingerprint, little-endian.
 //! [`Framing`] is where another header, such as that of a schema registry, has its place.
 
-use apache_avro::{from_avro_datum, to_avro_datum};
+use apache_avro::{from_avro_datum, from_value, to_avro_datum, to_value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::codec;
 pub use crate::codec::Malformed;
-use crate::schema::{CONTROL_TODAY, FRAME_EARLIER, FRAME_TODAY, Released};
-use crate::{Control, Frame, SealedFrame};
+use crate::schema::{AUDIT_TODAY, CONTROL_TODAY, DEAD_LETTER_TODAY, FRAME_EARLIER, FRAME_TODAY, Released};
+use crate::{AuditEvent, Control, DeadLetter, Frame, SealedFrame};
 
 /// Avro single-object encoding's marker (Avro 1.12 specification, "Single-object encoding").
 const MARKER: [u8; 2] = [0xC3, 0x01];
@@ -98,6 +100,61 @@ pub fn decode_control(record: &[u8]) -> Result<Control, DecodeError> {
         return Err(DecodeError::UnknownSchema(u64::from_le_bytes(fingerprint)));
     }
     Ok(codec::decode_control(body)?)
+}
+
+/// The event as a Kafka record's value.
+#[must_use]
+pub fn encode_audit(event: &AuditEvent, framing: Framing) -> Vec<u8> {
+    encode_by_reference(event, framing, &AUDIT_TODAY)
+}
+
+/// Reads an audit event.
+///
+/// # Errors
+/// As [`decode_frame`].
+pub fn decode_audit(record: &[u8]) -> Result<AuditEvent, DecodeError> {
+    decode_by_reference(record, &AUDIT_TODAY)
+}
+
+/// The dead letter as a Kafka record's value.
+#[must_use]
+pub fn encode_dead_letter(letter: &DeadLetter, framing: Framing) -> Vec<u8> {
+    encode_by_reference(letter, framing, &DEAD_LETTER_TODAY)
+}
+
+/// Reads a dead letter.
+///
+/// # Errors
+/// As [`decode_frame`].
+pub fn decode_dead_letter(record: &[u8]) -> Result<DeadLetter, DecodeError> {
+    decode_by_reference(record, &DEAD_LETTER_TODAY)
+}
+
+/// `apache-avro` and serde do, away from the hot path.
+fn encode_by_reference<T: Serialize>(record: &T, framing: Framing, released: &Released) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    header(framing, released, &mut out);
+    let body = to_value(record)
+        .and_then(|value| value.resolve(&released.schema))
+        .and_then(|value| to_avro_datum(&released.schema, value))
+        .expect("the type mirrors its schema: a test encodes one with every field");
+    out.extend_from_slice(&body);
+    out
+}
+
+fn decode_by_reference<T: DeserializeOwned>(record: &[u8], released: &Released) -> Result<T, DecodeError> {
+    let (fingerprint, mut body) = split(record)?;
+    if fingerprint != released.fingerprint {
+        return Err(DecodeError::UnknownSchema(u64::from_le_bytes(fingerprint)));
+    }
+    let value = from_avro_datum(&released.schema, &mut body, None)
+        .and_then(|value| from_value(&value))
+        .map_err(|error| DecodeError::Unresolvable(Box::new(error)))?;
+    if body.is_empty() {
+        Ok(value)
+    } else {
+        Err(Malformed::Trailing(body.len()).into())
+    }
 }
 
 fn header(framing: Framing, released: &Released, out: &mut Vec<u8>) {

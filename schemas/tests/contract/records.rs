@@ -1,0 +1,134 @@
+//! The topics that others subscribe to.
+
+use std::collections::BTreeMap;
+
+use tapedeck_schemas::wire::{Framing, decode_audit, decode_dead_letter, encode_audit, encode_dead_letter};
+use tapedeck_schemas::{
+    Actor, Api, AuditEvent, DeadLetter, DstEndpoint, Fingerprint, Group, HttpRequest, Idp, Metadata, Product, Request,
+    Resource, Response, Service, Session, SrcEndpoint, Token, User,
+};
+
+fn event() -> AuditEvent {
+    AuditEvent {
+        activity_id: 99,
+        activity_name: "tools/call".into(),
+        category_uid: 6,
+        class_uid: 6003,
+        type_uid: 600_399,
+        severity_id: 1,
+        time: 2,
+        start_time: Some(1),
+        duration: Some(1),
+        status_id: 1,
+        status_code: Some("200".into()),
+        disposition_id: 1,
+        metadata: Metadata {
+            uid: "segment.1".into(),
+            sequence: 1,
+            correlation_uid: "session".into(),
+            tenant_uid: Some("acme".into()),
+            version: "1.8.0".into(),
+            product: Product {
+                name: "tapedeck".into(),
+                vendor_name: "tapedeck".into(),
+                version: "0".into(),
+            },
+        },
+        actor: Actor {
+            user: Some(User {
+                uid: "alice".into(),
+                name: Some("Alice".into()),
+                email_addr: None,
+                groups: vec![Group {
+                    name: "engineers".into(),
+                }],
+            }),
+            idp: Some(Idp {
+                name: "https://id.example.test".into(),
+            }),
+            session: Session {
+                uid: "session".into(),
+                created_time: 1,
+            },
+            app_uid: None,
+        },
+        api: Api {
+            operation: "tools/call echo".into(),
+            service: Service {
+                name: "everything".into(),
+            },
+            version: Some("2025-06-18".into()),
+            request: Request { uid: "exchange".into() },
+            response: Some(Response {
+                code: Some(200),
+                error: None,
+            }),
+            token: Some(Token {
+                uid: "jti".into(),
+                type_id: 6,
+            }),
+        },
+        resources: vec![Resource {
+            name: "echo".into(),
+            kind: "mcp_tool".into(),
+        }],
+        src_endpoint: SrcEndpoint { ip: "192.0.2.1".into() },
+        dst_endpoint: DstEndpoint {
+            name: "everything".into(),
+        },
+        http_request: HttpRequest {
+            http_method: Some("POST".into()),
+            user_agent: None,
+        },
+        raw_data_hash: Some(Fingerprint {
+            algorithm_id: 3,
+            value: "00".into(),
+        }),
+        unmapped: BTreeMap::from([("kind".to_owned(), "message".to_owned())]),
+    }
+}
+
+#[test]
+fn an_audit_event_survives_the_wire() {
+    let event = event();
+    assert_eq!(
+        decode_audit(&encode_audit(&event, Framing::SingleObject)).unwrap(),
+        event
+    );
+}
+
+#[test]
+fn an_audit_event_with_nothing_optional_survives_the_wire() {
+    let mut event = event();
+    event.start_time = None;
+    event.duration = None;
+    event.status_code = None;
+    event.actor.user = None;
+    event.actor.idp = None;
+    event.api.response = None;
+    event.api.token = None;
+    event.raw_data_hash = None;
+    assert_eq!(
+        decode_audit(&encode_audit(&event, Framing::SingleObject)).unwrap(),
+        event
+    );
+}
+
+#[test]
+fn a_dead_letter_survives_the_wire() {
+    let letter = DeadLetter {
+        source: "main".into(),
+        topic: "mcp.frames.v1".into(),
+        partition: 3,
+        offset: 42,
+        time: 1,
+        reason: "malformed".into(),
+        detail: "the record ends inside a field".into(),
+        size: 12,
+        consumer_version: "0".into(),
+    };
+    assert_eq!(
+        decode_dead_letter(&encode_dead_letter(&letter, Framing::SingleObject)).unwrap(),
+        letter
+    );
+}
