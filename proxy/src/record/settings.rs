@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::TopicRole;
+
 /// Where and how to record.
 #[derive(Clone, Debug)]
 pub struct RecorderSettings {
@@ -81,4 +83,15 @@ pub enum StartError {
     /// librdkafka refuses an option, or has no resources for a client.
     #[error("the Kafka client cannot be made: {0}")]
     Client(String),
+}
+
+impl Topics {
+    /// A topic's name.
+    #[must_use]
+    pub fn name(&self, role: TopicRole) -> &str {
+        match role {
+            TopicRole::Frames => &self.frames,
+            TopicRole::Control => &self.control,
+        }
+    }
 }
