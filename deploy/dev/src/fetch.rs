@@ -1,0 +1,203 @@
+//! Installs pinned parts through the ordinary package clients: npm, Maven and cargo.
+//!
+//! What is installed is pinned by files in this crate's folder and verified by the clients: npm against the checksums of
+//! `package-lock.json`, Maven against the repository's checksums, cargo against those of the package's own lock file.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::cargo;
+use crate::folder::{Folder, FolderError, Part, Slot};
+use crate::prerequisites::{self, Missing, Prerequisite};
+use crate::process::{Launch, ProcessError};
+use crate::progress::{Progress, Step};
+
+/// Longer than a download takes on a slow line.
+const DOWNLOAD: Duration = Duration::from_secs(20 * 60);
+
+/// Longer than a build takes on a slow machine.
+const BUILD: Duration = Duration::from_secs(90 * 60);
+
+/// A part could not be installed.
+#[derive(Debug, Error)]
+pub enum FetchError {
+    /// The folder could not be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The package client, or what it needs, is not on this machine.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// The package client failed.
+    #[error("cannot install {part}: {source}")]
+    Client {
+        /// What was installed.
+        part: String,
+        /// What the client said.
+        source: Box<ProcessError>,
+    },
+    /// The files that pin the part could not be read or copied.
+    #[error("cannot copy {}: {source}", path.display())]
+    Recipe {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Installs the packages that `package-lock.json` in `deploy/dev/RECIPE` pins, with `npm ci`. Returns the folder that holds
+/// `node_modules`. `version` is for people; the lock file decides.
+///
+/// # Errors
+/// When npm fails, or the folder cannot be used.
+pub async fn npm(folder: &Folder, recipe: &str, version: &str, progress: &dyn Progress) -> Result<PathBuf, FetchError> {
+    let source = folder.workspace().join("deploy/dev").join(recipe);
+    let lock = read(&source.join("package-lock.json"))?;
+    let part = Part {
+        name: recipe,
+        version,
+        recipe: &lock,
+    };
+    let vacancy = match folder.part(&part, progress).await? {
+        Slot::Installed(path) => return Ok(path),
+        Slot::Vacant(vacancy) => vacancy,
+    };
+    prerequisites::check(&[Prerequisite::Npm])?;
+    progress.report(Step::Installing {
+        part: recipe,
+        what: "from npm",
+    });
+    for name in ["package.json", "package-lock.json", ".npmrc"] {
+        copy(&source.join(name), &vacancy.path().join(name))?;
+    }
+    let launch = Launch::new("npm ci", "npm", vacancy.log()).current_dir(vacancy.path());
+    complete(&launch.args(["ci", "--no-audit", "--no-fund"]), recipe, DOWNLOAD).await?;
+    Ok(vacancy.seal()?)
+}
+
+/// Installs the runtime dependencies that `pom.xml` in `deploy/dev/RECIPE` pins. Returns the folder that holds them in
+/// `lib/`. `version` is for people; the `pom.xml` decides.
+///
+/// # Errors
+/// When Maven fails, or the folder cannot be used.
+pub async fn maven(
+    folder: &Folder,
+    recipe: &str,
+    version: &str,
+    progress: &dyn Progress,
+) -> Result<PathBuf, FetchError> {
+    let pom_path = folder.workspace().join("deploy/dev").join(recipe).join("pom.xml");
+    let pom = read(&pom_path)?;
+    let part = Part {
+        name: recipe,
+        version,
+        recipe: &pom,
+    };
+    let vacancy = match folder.part(&part, progress).await? {
+        Slot::Installed(path) => return Ok(path),
+        Slot::Vacant(vacancy) => vacancy,
+    };
+    prerequisites::check(&[Prerequisite::Java, Prerequisite::Maven])?;
+    progress.report(Step::Installing {
+        part: recipe,
+        what: "from Maven Central",
+    });
+    copy(&pom_path, &vacancy.path().join("pom.xml"))?;
+    let launch = Launch::new("mvn dependency:copy-dependencies", "mvn", vacancy.log())
+        .current_dir(vacancy.path())
+        .args([
+            "--quiet",
+            "--batch-mode",
+            // Without it, a wrong checksum is a warning.
+            "--strict-checksums",
+            "dependency:copy-dependencies",
+            "-DoutputDirectory=lib",
+            "-DincludeScope=runtime",
+        ]);
+    complete(&launch, recipe, DOWNLOAD).await?;
+    Ok(vacancy.seal()?)
+}
+
+/// Installs a program from crates.io with the versions of its own lock file, optimized just enough. Returns the folder
+/// that holds it in `bin/`.
+///
+/// # Errors
+/// When cargo fails, or the folder cannot be used.
+pub async fn program(
+    folder: &Folder,
+    package: &str,
+    version: &str,
+    features: &str,
+    progress: &dyn Progress,
+) -> Result<PathBuf, FetchError> {
+    let vacancy = match folder
+        .part(
+            &Part {
+                name: package,
+                version,
+                recipe: b"",
+            },
+            progress,
+        )
+        .await?
+    {
+        Slot::Installed(path) => return Ok(path),
+        Slot::Vacant(vacancy) => vacancy,
+    };
+    prerequisites::check(&[Prerequisite::CCompiler])?;
+    progress.report(Step::Installing {
+        part: package,
+        what: "built by cargo, which takes several minutes, once",
+    });
+    // Not in the draft: a build that was interrupted goes on where it was.
+    let build = vacancy.path().with_extension("build");
+    let launch = cargo::launch("cargo install", vacancy.log())
+        .args([
+            "install",
+            package,
+            "--version",
+            version,
+            "--locked",
+            "--no-default-features",
+            "--features",
+            features,
+        ])
+        .arg("--root")
+        .arg(vacancy.path())
+        .env("CARGO_TARGET_DIR", &build)
+        // Half the build time of the package's own settings, at a speed that tests do not notice.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "false");
+    complete(&launch, package, BUILD).await?;
+    let place = vacancy.seal()?;
+    // Only space: the part is whole without it.
+    let _ = fs::remove_dir_all(&build);
+    Ok(place)
+}
+
+async fn complete(launch: &Launch, part: &str, within: Duration) -> Result<(), FetchError> {
+    launch.complete(within).await.map_err(|source| FetchError::Client {
+        part: part.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, FetchError> {
+    fs::read(path).map_err(|source| FetchError::Recipe {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), FetchError> {
+    fs::copy(from, to).map(drop).map_err(|source| FetchError::Recipe {
+        path: from.to_owned(),
+        source,
+    })
+}
