@@ -78,7 +78,6 @@ impl InFlight {
     /// The broker does not have a message, or nobody knows.
     pub(super) fn failed(&self, code: RDKafkaErrorCode) {
         match code {
-            RDKafkaErrorCode::Fatal => self.readiness.fatal(),
             // Says something of this message, or of this client, and nothing of Kafka.
             RDKafkaErrorCode::MessageSizeTooLarge
             | RDKafkaErrorCode::InvalidMessageSize
@@ -86,7 +85,9 @@ impl InFlight {
             | RDKafkaErrorCode::QueueFull
             | RDKafkaErrorCode::PurgeQueue
             | RDKafkaErrorCode::PurgeInflight => {}
-            _ => self.readiness.away(),
+            // Out of time, refused for good, or given up by librdkafka. What an idempotent producer would send after that
+            // depends on state that the broker may have lost, so it sends no more.
+            _ => self.readiness.spoiled(),
         }
     }
 

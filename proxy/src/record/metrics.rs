@@ -78,7 +78,7 @@ impl Metrics {
         );
         registry.register(
             "producers_replaced",
-            "Kafka producers replaced after a fatal error",
+            "Kafka producers replaced because the broker would have taken no more from them",
             metrics.producers_replaced.clone(),
         );
         registry.register_with_unit(

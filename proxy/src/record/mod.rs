@@ -19,8 +19,10 @@
 //! segment's end, so a segment whose opener was lost with it is still accounted for. Until a look at the topics finds
 //! Kafka well again, frames are refused before they are sealed.
 //!
-//! A fatal producer error replaces the producer, not the writer: numbers, chains and key live outside librdkafka. A
-//! segment with frames in the old producer takes no more, for the new one could overtake it; the others go on.
+//! A failed publish and a fatal producer error also replace the producer: what an idempotent producer sends after a
+//! failure depends on state that the broker may have lost. The old one's messages are purged, which fails them. The
+//! writer stays: numbers, chains and key live outside librdkafka. A segment with frames in the old producer takes no
+//! more, for the new one could overtake it; the others go on.
 
 mod draft;
 mod durable;
@@ -157,6 +159,24 @@ impl Recorder {
     /// Why not.
     pub fn ready(&self, copies: Copies) -> Result<(), NotReady> {
         self.writer.in_flight.readiness.check(copies)
+    }
+
+    /// Waits until [`Recorder::ready`], however long that takes.
+    ///
+    /// # Errors
+    /// Only [`NotReady::ShuttingDown`].
+    pub async fn until_ready(&self, copies: Copies) -> Result<(), NotReady> {
+        let readiness = &self.writer.in_flight.readiness;
+        readiness.until(copies, |found| found.is_ok()).await
+    }
+
+    /// What [`Recorder::ready`] says once Kafka was looked at for the first time, a few seconds after the start.
+    ///
+    /// # Errors
+    /// Why frames cannot be recorded yet.
+    pub async fn first_look(&self, copies: Copies) -> Result<(), NotReady> {
+        let readiness = &self.writer.in_flight.readiness;
+        readiness.until(copies, |found| found != Err(NotReady::Starting)).await
     }
 
     /// Seals every segment, states the last heads and says goodbye. Frames are refused from now on.

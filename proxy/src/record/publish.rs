@@ -89,7 +89,7 @@ impl ClientContext for Reports {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::Fatal) => {
                 tracing::error!(target: "librdkafka", %error, reason, "fatal producer error");
-                self.readiness.fatal();
+                self.readiness.spoiled();
             }
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 tracing::debug!(target: "librdkafka", %error, reason);

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, timeout_at};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout_at};
 
 use super::durable::Pending;
 use super::publish::KafkaPublisher;
+use super::readiness::Readiness;
 use super::statements::Statements;
 use super::writer::Writer;
 use super::{Copies, NotReady, RecorderSettings, Unfinished, topics};
@@ -59,24 +60,30 @@ impl Upkeep {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let alarmed = tokio::select! {
-                goodbye = goodbyes.recv() => {
-                    if let Some(Goodbye { deadline, done }) = goodbye {
-                        // Nobody may be waiting any more.
-                        let _ = done.send(self.end(deadline).await);
-                    }
-                    return;
-                }
-                () = readiness.alarm.notified() => true,
-                _ = ticks.tick() => false,
+            // Whatever upkeep is doing, goodbye cuts it short: statements under way are sent again, byte for byte.
+            let goodbye = tokio::select! {
+                biased;
+                goodbye = goodbyes.recv() => goodbye,
+                () = self.turn(&readiness, &mut ticks) => continue,
             };
-            self.look_after(alarmed).await;
+            if let Some(Goodbye { deadline, done }) = goodbye {
+                // Nobody may be waiting any more.
+                let _ = done.send(self.end(deadline).await);
+            }
+            return;
         }
     }
 
-    async fn look_after(&mut self, alarmed: bool) {
-        let readiness = Arc::clone(&self.writer.in_flight.readiness);
-        if readiness.take_fatal() {
+    async fn turn(&mut self, readiness: &Readiness, ticks: &mut Interval) {
+        let alarmed = tokio::select! {
+            () = readiness.alarm.notified() => true,
+            _ = ticks.tick() => false,
+        };
+        self.look_after(readiness, alarmed).await;
+    }
+
+    async fn look_after(&mut self, readiness: &Readiness, alarmed: bool) {
+        if readiness.take_spoiled() {
             self.replace_producer();
         }
         let due = self.inspected.is_none_or(|at| at.elapsed() >= INSPECT);
@@ -116,13 +123,13 @@ impl Upkeep {
             Ok(publisher) => {
                 let old = self.writer.replace(Box::new(publisher));
                 self.writer.in_flight.metrics.producer_replaced();
-                tracing::warn!("the Kafka producer was replaced after a fatal error");
+                tracing::info!("the Kafka producer was replaced");
                 // Dropping it purges what it holds and waits for its thread.
                 tokio::task::spawn_blocking(move || drop(old));
             }
             Err(error) => {
                 tracing::error!(%error, "the Kafka producer could not be replaced, and will be tried again");
-                readiness.fatal();
+                readiness.spoiled();
             }
         }
     }
@@ -147,7 +154,7 @@ impl Upkeep {
 
     async fn seal_all(&self) {
         for _ in 0..ROUNDS {
-            if self.writer.in_flight.readiness.take_fatal() {
+            if self.writer.in_flight.readiness.take_spoiled() {
                 self.replace_producer();
             }
             for delivery in self.writer.seal_unused(Duration::ZERO, "shutdown") {
