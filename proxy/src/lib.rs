@@ -2,4 +2,5 @@
 
 pub mod config;
 pub mod identity;
+pub mod record;
 pub mod session_tag;

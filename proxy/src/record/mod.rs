@@ -1,0 +1,232 @@
+//! The recorder: seals frames into segments, publishes them, and says when they are durable.
+//!
+//! # The life of a frame, as the recorder sees it
+//!
+//! 1. The request path makes a [`Draft`] and hands it to [`Recorder::record`]. If nothing can be recorded now, that is
+//!    said at once, and the frame never was.
+//! 2. Under the lock of its session key's segment the frame gets its numbers and is sealed, encoded and handed to
+//!    librdkafka. Nothing waits there, so the order of calls, of the chain and of the topic are one. The first frame of a
+//!    session key opens the segment; five idle minutes seal it.
+//! 3. The broker's delivery report resolves the [`Pending`]: with a [`Durable`], the only proof that something may happen
+//!    or be shown, or with [`NotRecorded`].
+//!
+//! # When a publish fails
+//!
+//! Whether an unacknowledged frame is in the log nobody knows. Its segment takes no more frames. The next frame under
+//! the key, or else the look for idle segments, opens a new one, whose opener names the old segment, its head, and every
+//! frame of it that is not acknowledged at that moment (and those that the old opener named, if that is not
+//! acknowledged either: entries of `lost` are identified by their `writer_seq`). The control topic is told of each
+//! segment's end, so a segment whose opener was lost with it is still accounted for. Until a look at the topics finds
+//! Kafka well again, frames are refused before they are sealed.
+//!
+//! A failed publish and a fatal producer error also replace the producer: what an idempotent producer sends after a
+//! failure depends on state that the broker may have lost. The old one's messages are purged, which fails them. The
+//! writer stays: numbers, chains and key live outside librdkafka. A segment with frames in the old producer takes no
+//! more, for the new one could overtake it; the others go on.
+
+mod draft;
+mod durable;
+mod in_flight;
+mod ledger;
+mod metrics;
+mod not_recorded;
+mod publish;
+mod readiness;
+mod segment;
+mod settings;
+mod slots;
+mod statements;
+mod strangers;
+mod topics;
+mod upkeep;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use prometheus_client::registry::Registry;
+use tapedeck_schemas::Frame;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+pub use draft::Draft;
+pub use durable::{Durable, Pending};
+pub use not_recorded::{NotReady, NotRecorded, TopicRole};
+pub use settings::{MESSAGE_TIMEOUT, OWN_OPTIONS, Options, RecorderSettings, StartError, Topics};
+
+use in_flight::InFlight;
+use metrics::Metrics;
+use publish::KafkaPublisher;
+use readiness::Readiness;
+use strangers::StrangerLimit;
+use upkeep::{Goodbye, Upkeep};
+use writer::Writer;
+
+/// Records frames. Cheap to clone: all clones are one writer, which ends with [`Recorder::shutdown`].
+#[derive(Clone)]
+pub struct Recorder {
+    writer: Arc<Writer>,
+    strangers: Arc<StrangerLimit>,
+    goodbyes: mpsc::Sender<Goodbye>,
+}
+
+/// How many brokers must hold a frame before its acknowledgement counts: a target's `allow_single_copy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// The topics must have `min.insync.replicas` of 2 or more.
+    AtLeastTwo,
+    /// A single copy will do.
+    One,
+}
+
+impl Recorder {
+    /// Starts a writer and the task that keeps it. Does not wait for Kafka: see [`Recorder::ready`].
+    ///
+    /// Must be called within a Tokio runtime; metrics are registered in `registry`.
+    ///
+    /// # Errors
+    /// Options that librdkafka refuses, or that carry the promise.
+    pub fn start(settings: RecorderSettings, registry: &mut Registry) -> Result<Self, StartError> {
+        let metrics = Metrics::register(registry);
+        let readiness = Arc::new(Readiness::new(metrics.clone()));
+        let publisher = KafkaPublisher::start(&settings, Arc::clone(&readiness))?;
+        let in_flight = Arc::new(InFlight::new(metrics, readiness));
+        let writer = Arc::new(Writer::new(Box::new(publisher), in_flight));
+        let (goodbyes, received) = mpsc::channel(1);
+        let client = publish::client_config(&settings)?;
+        tokio::spawn(Upkeep::new(Arc::clone(&writer), settings, client).run(received));
+        Ok(Self {
+            writer,
+            strangers: Arc::new(StrangerLimit::new(Instant::now())),
+            goodbyes,
+        })
+    }
+
+    /// This boot's id, as in every frame.
+    #[must_use]
+    pub fn writer_id(&self) -> Uuid {
+        self.writer.id
+    }
+
+    /// A draft of `frame`, which the caller fills but for what the recorder owns: writer, segment, sequence numbers,
+    /// time and monotonic time, counters, `segment`, payload and its size, salts, commitments, hashes. A `payload`
+    /// has at most [`tapedeck_schemas::MAX_PART`] bytes.
+    pub fn draft(&self, frame: Frame, payload: Option<Bytes>) -> Draft {
+        Draft::new(frame, payload, self.writer.in_flight.metrics.clone())
+    }
+
+    /// Seals the frame and hands it to Kafka, without waiting: the order of calls under one session key is the order
+    /// in the segment and in Kafka.
+    ///
+    /// # Errors
+    /// Nothing can be recorded now, or an acknowledgement would mean fewer than `copies`.
+    pub fn record(&self, draft: Draft, copies: Copies) -> Result<Pending, NotRecorded> {
+        self.write(draft, copies, false)
+    }
+
+    /// As [`Recorder::record`], for what nobody waits for: ends, refusals. A failure is counted.
+    pub fn record_unwaited(&self, draft: Draft) {
+        // More copies would be better, but one is better than none.
+        if let Err(error) = self.write(draft, Copies::One, false) {
+            tracing::debug!(%error, "a frame that nobody waits for is not on record");
+        }
+    }
+
+    /// Records a refusal without a principal. Over the limit (per process; number of open stranger segments) or where
+    /// Kafka does not take it at once, it is counted instead, and the next manifest states the count.
+    pub fn refuse_stranger(&self, draft: Draft) {
+        let (frame, payload) = draft.take();
+        let slots = &self.writer.slots;
+        let has_room = slots.contains(&frame.session_key) || slots.strangers() < strangers::MAX_SEGMENTS;
+        let written = has_room
+            && self.writer.in_flight.readiness.check(Copies::One).is_ok()
+            && self.strangers.admits(Instant::now())
+            && self.writer.record(frame, payload, true).is_ok();
+        if !written {
+            self.writer.in_flight.metrics.refusal_not_written();
+        }
+    }
+
+    /// Whether a frame could be recorded now: Kafka was reached lately and has acknowledged this writer's first
+    /// statement, both topics exist, every partition has a leader and the replicas that it demands, no partition was
+    /// added, and an acknowledgement means `copies`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn ready(&self, copies: Copies) -> Result<(), NotReady> {
+        self.writer.in_flight.readiness.check(copies)
+    }
+
+    /// Waits until [`Recorder::ready`], however long that takes.
+    ///
+    /// # Errors
+    /// Only [`NotReady::ShuttingDown`].
+    pub async fn until_ready(&self, copies: Copies) -> Result<(), NotReady> {
+        let readiness = &self.writer.in_flight.readiness;
+        readiness.until(copies, |found| found.is_ok()).await
+    }
+
+    /// What [`Recorder::ready`] says once Kafka was looked at for the first time, a few seconds after the start.
+    ///
+    /// # Errors
+    /// Why frames cannot be recorded yet.
+    pub async fn first_look(&self, copies: Copies) -> Result<(), NotReady> {
+        let readiness = &self.writer.in_flight.readiness;
+        readiness.until(copies, |found| found != Err(NotReady::Starting)).await
+    }
+
+    /// Seals every segment, states the last heads and says goodbye. Frames are refused from now on.
+    ///
+    /// Returns soon after `deadline` at the latest.
+    ///
+    /// # Errors
+    /// Not all of it was acknowledged by then.
+    pub async fn shutdown(&self, deadline: Instant) -> Result<(), Unfinished> {
+        self.writer.in_flight.readiness.close();
+        let (done, ended) = oneshot::channel();
+        let unfinished = || Unfinished {
+            segments: self.writer.slots.count(),
+        };
+        match self.goodbyes.send(Goodbye { deadline, done }).await {
+            Ok(()) => ended.await.unwrap_or_else(|_| Err(unfinished())),
+            // Goodbye was said before.
+            Err(_) if self.writer.slots.count() == 0 => Ok(()),
+            Err(_) => Err(unfinished()),
+        }
+    }
+
+    fn write(&self, draft: Draft, copies: Copies, stranger: bool) -> Result<Pending, NotRecorded> {
+        let (frame, payload) = draft.take();
+        let in_flight = &self.writer.in_flight;
+        let recorded = match in_flight.readiness.check(copies) {
+            Ok(()) => self.writer.record(frame, payload, stranger),
+            Err(why) => Err(why.into()),
+        };
+        recorded.map(Pending::new).inspect_err(|error| {
+            // A publish that failed was counted with its report.
+            if !matches!(error, NotRecorded::Undelivered(_)) {
+                in_flight.metrics.not_recorded(*error);
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder")
+            .field("writer_id", &self.writer.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The writer stopped without goodbye: readers will find segments without a seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the recorder did not finish before the deadline: {segments} segments are not sealed durably")]
+pub struct Unfinished {
+    /// Segments that are not sealed, as far as the broker has acknowledged; zero where only the goodbye is missing.
+    pub segments: usize,
+}

@@ -1,0 +1,263 @@
+//! Whether a frame could be recorded now.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use super::metrics::Metrics;
+use super::topics::{Inspected, TopicState};
+use super::{Copies, NotReady, TopicRole};
+
+/// What upkeep has found out about Kafka, and what delivery reports and librdkafka say in between.
+#[derive(Debug)]
+pub(super) struct Readiness {
+    state: watch::Sender<State>,
+    /// Partitions when first seen. Invariant: never changed once set, for the order of frames under a key depends on it.
+    partitions: Mutex<Option<Inspected<usize>>>,
+    closing: AtomicBool,
+    /// The producer is of no more use.
+    spoiled: AtomicBool,
+    /// Something happened that upkeep should look at now.
+    pub(super) alarm: Notify,
+    metrics: Metrics,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Not(NotReady),
+    /// The topic, if any, that acknowledges with a single copy.
+    Ready {
+        single_copy: Option<TopicRole>,
+    },
+}
+
+impl Readiness {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self {
+            state: watch::Sender::new(State::Not(NotReady::Starting)),
+            partitions: Mutex::new(None),
+            closing: AtomicBool::new(false),
+            spoiled: AtomicBool::new(false),
+            alarm: Notify::new(),
+            metrics,
+        }
+    }
+
+    /// Whether a frame that needs this many copies could be recorded.
+    pub(super) fn check(&self, copies: Copies) -> Result<(), NotReady> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(NotReady::ShuttingDown);
+        }
+        match (self.state(), copies) {
+            (State::Not(why), _) => Err(why),
+            (
+                State::Ready {
+                    single_copy: Some(topic),
+                },
+                Copies::AtLeastTwo,
+            ) => Err(NotReady::SingleCopy(topic)),
+            (State::Ready { .. }, _) => Ok(()),
+        }
+    }
+
+    /// Waits until [`Readiness::check`] says something that is `wanted`, or that the recorder shuts down.
+    pub(super) async fn until(
+        &self,
+        copies: Copies,
+        wanted: impl Fn(Result<(), NotReady>) -> bool,
+    ) -> Result<(), NotReady> {
+        let mut changes = self.state.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let found = self.check(copies);
+            if found == Err(NotReady::ShuttingDown) || wanted(found) {
+                return found;
+            }
+            // The sender lives in `self`.
+            changes.changed().await.map_err(|_| NotReady::ShuttingDown)?;
+        }
+    }
+
+    /// What a look at the topics found: `Ok` makes the recorder ready.
+    pub(super) fn inspected(&self, found: Result<Inspected<TopicState>, NotReady>) {
+        let state = match found.and_then(|topics| self.judge(topics)) {
+            Ok(single_copy) => State::Ready { single_copy },
+            Err(why) => State::Not(why),
+        };
+        let spoiled = || self.spoiled.load(Ordering::SeqCst);
+        if spoiled() && matches!(state, State::Ready { .. }) {
+            // A publish failed during the look: the producer comes first, then another look.
+            self.set(State::Not(NotReady::Away));
+            return;
+        }
+        self.set(state);
+        // One that fails from here on finds the state set; one that failed since the line above is found here.
+        if spoiled() {
+            self.set_away();
+        }
+    }
+
+    fn judge(&self, topics: Inspected<TopicState>) -> Result<Option<TopicRole>, NotReady> {
+        let mut first_seen = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let first_seen = first_seen.get_or_insert_with(|| topics.map(|topic| topic.partitions));
+        for role in [TopicRole::Frames, TopicRole::Control] {
+            let (were, are) = (*first_seen.of(role), topics.of(role).partitions);
+            if were != are {
+                return Err(NotReady::PartitionsChanged { topic: role, were, are });
+            }
+            if !topics.of(role).available {
+                return Err(NotReady::Unavailable(role));
+            }
+        }
+        Ok([TopicRole::Frames, TopicRole::Control]
+            .into_iter()
+            .find(|role| !topics.of(*role).two_copies))
+    }
+
+    /// Kafka did not acknowledge a message: frames are refused until upkeep has replaced the producer and found Kafka
+    /// well again.
+    pub(super) fn spoiled(&self) {
+        self.spoiled.store(true, Ordering::SeqCst);
+        self.set_away();
+        self.alarm.notify_one();
+    }
+
+    /// Whether the producer is to be replaced; asked once per finding.
+    pub(super) fn take_spoiled(&self) -> bool {
+        self.spoiled.swap(false, Ordering::SeqCst)
+    }
+
+    /// Refuses frames from now on.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.metrics.ready(false);
+        self.state.send_modify(|_| {});
+    }
+
+    /// What was never ready keeps its reason.
+    fn set_away(&self) {
+        if matches!(self.state(), State::Ready { .. }) {
+            self.set(State::Not(NotReady::Away));
+        }
+    }
+
+    fn state(&self) -> State {
+        *self.state.borrow()
+    }
+
+    fn set(&self, new: State) {
+        let old = self.state.send_replace(new);
+        if old == new {
+            return;
+        }
+        self.metrics.ready(matches!(new, State::Ready { .. }));
+        match new {
+            State::Not(why) => tracing::warn!(%why, "the recorder is not ready"),
+            State::Ready { single_copy: None } => tracing::info!("the recorder is ready"),
+            State::Ready {
+                single_copy: Some(topic),
+            } => tracing::info!(%topic, "the recorder is ready, only for targets that allow a single copy"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    const GOOD: TopicState = TopicState {
+        partitions: 3,
+        available: true,
+        two_copies: true,
+    };
+
+    fn after(found: &[Result<Inspected<TopicState>, NotReady>]) -> Readiness {
+        let readiness = Readiness::new(Metrics::register(&mut Registry::default()));
+        for one in found {
+            readiness.inspected(*one);
+        }
+        readiness
+    }
+
+    fn frames(frames: TopicState) -> Result<Inspected<TopicState>, NotReady> {
+        Ok(Inspected { frames, control: GOOD })
+    }
+
+    #[test]
+    fn nothing_is_recorded_before_the_first_look() {
+        assert_eq!(after(&[]).check(Copies::One), Err(NotReady::Starting));
+        assert_eq!(after(&[frames(GOOD)]).check(Copies::AtLeastTwo), Ok(()));
+    }
+
+    #[test]
+    fn a_single_copy_is_enough_only_where_it_is_allowed() {
+        let readiness = after(&[frames(TopicState {
+            two_copies: false,
+            ..GOOD
+        })]);
+        assert_eq!(readiness.check(Copies::One), Ok(()));
+        let refused = Err(NotReady::SingleCopy(TopicRole::Frames));
+        assert_eq!(readiness.check(Copies::AtLeastTwo), refused);
+    }
+
+    #[test]
+    fn a_partition_that_cannot_take_a_frame_refuses_all() {
+        let readiness = after(&[frames(TopicState {
+            available: false,
+            ..GOOD
+        })]);
+        assert_eq!(
+            readiness.check(Copies::One),
+            Err(NotReady::Unavailable(TopicRole::Frames))
+        );
+    }
+
+    #[test]
+    fn another_number_of_partitions_refuses_all() {
+        let more = frames(TopicState { partitions: 4, ..GOOD });
+        let changed = Err(NotReady::PartitionsChanged {
+            topic: TopicRole::Frames,
+            were: 3,
+            are: 4,
+        });
+        assert_eq!(after(&[frames(GOOD), more]).check(Copies::One), changed);
+        assert_eq!(
+            after(&[frames(GOOD), Err(NotReady::Away), more]).check(Copies::One),
+            changed
+        );
+        let back = after(&[frames(GOOD), more, frames(GOOD)]);
+        assert_eq!(back.check(Copies::One), Ok(()), "it was a moment's illusion");
+    }
+
+    #[test]
+    fn a_missed_acknowledgement_refuses_frames_until_the_producer_is_replaced_and_a_look_is_good() {
+        let readiness = after(&[frames(GOOD)]);
+        readiness.spoiled();
+        assert_eq!(readiness.check(Copies::One), Err(NotReady::Away));
+        // A look that was under way meanwhile says nothing about the producer.
+        readiness.inspected(frames(GOOD));
+        assert_eq!(readiness.check(Copies::One), Err(NotReady::Away));
+        assert!(readiness.take_spoiled());
+        readiness.inspected(frames(GOOD));
+        assert_eq!(readiness.check(Copies::One), Ok(()));
+    }
+
+    #[test]
+    fn a_missed_acknowledgement_does_not_hide_why_it_was_not_ready() {
+        let readiness = after(&[Err(NotReady::NoTopic(TopicRole::Frames))]);
+        readiness.spoiled();
+        assert_eq!(readiness.check(Copies::One), Err(NotReady::NoTopic(TopicRole::Frames)));
+    }
+
+    #[test]
+    fn a_spoiled_producer_is_taken_up_once() {
+        let readiness = after(&[frames(GOOD)]);
+        readiness.spoiled();
+        assert_eq!(readiness.check(Copies::One), Err(NotReady::Away));
+        assert!(readiness.take_spoiled());
+        assert!(!readiness.take_spoiled());
+    }
+}

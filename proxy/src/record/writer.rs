@@ -1,0 +1,259 @@
+//! One boot's writer: numbers frames, seals them into segments, and hands them to the producer.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tapedeck_schemas::{Chain, Frame, Kind, LostFrame, MAX_PART, SegmentEvent, SegmentSealed, wire};
+use uuid::Uuid;
+
+use super::durable::{Delivery, Place};
+use super::in_flight::InFlight;
+use super::ledger::Ledger;
+use super::publish::Publisher;
+use super::segment::{Segment, Slot, State};
+use super::slots::Slots;
+use super::{NotRecorded, TopicRole};
+
+/// The writer. It lives as long as the process; a producer that had to be replaced does not end it, for its numbers,
+/// its chains and its key live here, and what the old producer lost is named like any other loss.
+pub(super) struct Writer {
+    pub(super) id: Uuid,
+    started: Instant,
+    /// Highest `writer_seq` handed out.
+    writer_seq: AtomicI64,
+    producer: RwLock<Producer>,
+    pub(super) slots: Slots,
+    pub(super) in_flight: Arc<InFlight>,
+    /// Ended segments of which the control topic has not been told.
+    ended: Mutex<Vec<SegmentSealed>>,
+}
+
+struct Producer {
+    generation: u64,
+    publisher: Box<dyn Publisher>,
+}
+
+impl Producer {
+    fn publish(&self, topic: TopicRole, key: &[u8], value: &[u8], delivery: &Arc<Delivery>) -> Result<(), NotRecorded> {
+        let taken = self.publisher.publish(topic, key, value, Arc::clone(delivery));
+        taken.map_err(|code| {
+            delivery.resolve(Err(code));
+            NotRecorded::Undelivered(code)
+        })
+    }
+}
+
+impl Writer {
+    pub(super) fn new(publisher: Box<dyn Publisher>, in_flight: Arc<InFlight>) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            started: Instant::now(),
+            writer_seq: AtomicI64::new(0),
+            producer: RwLock::new(Producer {
+                generation: 0,
+                publisher,
+            }),
+            slots: Slots::new(in_flight.metrics.clone()),
+            in_flight,
+            ended: Mutex::default(),
+        }
+    }
+
+    /// Seals a frame and hands it over. Opens its segment, or the next one, where need be.
+    pub(super) fn record(
+        &self,
+        frame: Frame,
+        payload: Option<Bytes>,
+        stranger: bool,
+    ) -> Result<Arc<Delivery>, NotRecorded> {
+        let size = payload.as_ref().map_or(0, Bytes::len);
+        if size > MAX_PART {
+            return Err(NotRecorded::TooLarge(size));
+        }
+        self.in_flight.admit(size)?;
+        loop {
+            let now = self.now();
+            let slot = self.slots.of(&frame, stranger, now);
+            let mut state = lock(&slot);
+            if matches!(*state, State::Evicted) {
+                drop(state);
+                self.slots.forget(&slot);
+                continue;
+            }
+            state.admit()?;
+            slot.touch(now);
+            let producer = self.producer();
+            let segment = self.opened(&producer, &slot, &mut state)?;
+            return self.append(&producer, &slot, segment, frame, payload);
+        }
+    }
+
+    /// Seals the segments that were not used for `idle`, forgets those whose seal is durable, and lets a failed
+    /// publish that no frame has followed be named by a successor. Returns the deliveries that it leaves behind.
+    pub(super) fn seal_unused(&self, idle: Duration, reason: &'static str) -> Vec<Arc<Delivery>> {
+        let cutoff = (self.now() + 1).saturating_sub(idle.as_millis() as u64);
+        let mut awaited = Vec::new();
+        for slot in self.slots.unused_since(cutoff) {
+            let mut state = lock(&slot);
+            // A frame may have come in the meantime.
+            if slot.unused_since(cutoff) {
+                awaited.extend(self.end(&slot, &mut state, reason));
+            }
+            let evicted = matches!(*state, State::Evicted);
+            drop(state);
+            if evicted {
+                self.slots.forget(&slot);
+            }
+        }
+        awaited
+    }
+
+    /// One step towards the end of a slot; the delivery that the next step waits for.
+    fn end(&self, slot: &Slot, state: &mut State, reason: &'static str) -> Option<Arc<Delivery>> {
+        match state {
+            State::Vacant | State::Evicted => {
+                *state = State::Evicted;
+                return None;
+            }
+            State::Sealed(segment, delivery, sealed_for) if !segment.ledger.is_broken() => {
+                if !segment.ledger.is_settled() {
+                    return Some(Arc::clone(delivery));
+                }
+                let ended = segment.statement(slot.key, sealed_for);
+                self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(ended);
+                *state = State::Evicted;
+                return None;
+            }
+            State::Open(_) | State::Sealed(..) => {}
+        }
+        // A publish that fails here leaves the slot broken, for the next look.
+        let producer = self.producer();
+        let segment = self.opened(&producer, slot, state).ok()?;
+        let seal = slot.event(
+            Kind::SegmentSealed,
+            segment.chain.segment_id(),
+            SegmentEvent {
+                reason: reason.to_owned(),
+                previous: None,
+            },
+        );
+        let delivery = self.append(&producer, slot, segment, seal, None).ok()?;
+        if let State::Open(segment) = std::mem::replace(state, State::Evicted) {
+            *state = State::Sealed(segment, Arc::clone(&delivery), reason);
+        }
+        Some(delivery)
+    }
+
+    /// The slot's segment, a new one where there is none that takes frames.
+    fn opened<'a>(
+        &self,
+        producer: &Producer,
+        slot: &Slot,
+        state: &'a mut State,
+    ) -> Result<&'a mut Segment, NotRecorded> {
+        if !state.takes_frames(producer.generation) {
+            let (event, ended) = state.ending(slot.key);
+            let segment_id = Uuid::now_v7();
+            let inherited = event.previous.as_ref().map(|previous| previous.lost.clone());
+            let mut segment = Segment {
+                chain: Chain::open(self.id, segment_id),
+                ledger: Arc::new(Ledger::new(segment_id, slot.key, inherited.unwrap_or_default())),
+                generation: producer.generation,
+            };
+            let opener = slot.event(Kind::SegmentOpened, segment_id, event);
+            let opened = self.append(producer, slot, &mut segment, opener, None);
+            // Even where its opener was not taken: the next segment has to name it.
+            *state = State::Open(segment);
+            self.ended.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
+            opened?;
+        }
+        let State::Open(segment) = state else {
+            unreachable!("a state that takes frames is open, and one that does not was opened above")
+        };
+        segment.generation = producer.generation;
+        Ok(segment)
+    }
+
+    /// Seals a frame as the segment's next and hands it over. The caller holds the slot's lock.
+    fn append(
+        &self,
+        producer: &Producer,
+        slot: &Slot,
+        segment: &mut Segment,
+        mut frame: Frame,
+        payload: Option<Bytes>,
+    ) -> Result<Arc<Delivery>, NotRecorded> {
+        let writer_seq = self.writer_seq.fetch_add(1, Ordering::Relaxed) + 1;
+        frame.time = micros();
+        frame.monotonic_ns = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        let sealed = segment.chain.seal(frame, writer_seq, payload);
+        let value = wire::encode_frame(&sealed, wire::Framing::SingleObject);
+        let frame = sealed.frame();
+        segment.ledger.sealed(LostFrame {
+            seq: frame.seq,
+            writer_seq,
+        });
+        let place = Place {
+            ledger: Arc::clone(&segment.ledger),
+            kind: frame.kind,
+            seq: frame.seq,
+            hash: frame.frame_hash,
+        };
+        let delivery = Delivery::of_frame(&self.in_flight, frame.exchange_id, place, value.len());
+        producer.publish(TopicRole::Frames, slot.key.as_bytes(), &value, &delivery)?;
+        Ok(delivery)
+    }
+
+    /// Hands a signed statement over.
+    pub(super) fn publish_statement(&self, value: &[u8]) -> Arc<Delivery> {
+        let delivery = Delivery::of_statement(&self.in_flight, value.len());
+        // What is not taken is resolved like what fails later.
+        let _ = self
+            .producer()
+            .publish(TopicRole::Control, self.id.as_bytes(), value, &delivery);
+        delivery
+    }
+
+    /// Uses another producer from now on. The caller drops the old one, away from the runtime: that purges what it
+    /// holds, which fails those frames.
+    pub(super) fn replace(&self, publisher: Box<dyn Publisher>) -> Box<dyn Publisher> {
+        let mut producer = self.producer.write().unwrap_or_else(PoisonError::into_inner);
+        producer.generation += 1;
+        std::mem::replace(&mut producer.publisher, publisher)
+    }
+
+    /// Highest `writer_seq` handed out.
+    pub(super) fn writer_seq(&self) -> i64 {
+        self.writer_seq.load(Ordering::Relaxed)
+    }
+
+    /// Segments that ended since the last call.
+    pub(super) fn take_ended(&self) -> Vec<SegmentSealed> {
+        std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The producer in use. Held while a frame is sealed and handed over, so that a replacement cannot come between the
+    /// look at the segment's generation and the hand-over. Never taken twice by one thread.
+    fn producer(&self) -> RwLockReadGuard<'_, Producer> {
+        self.producer.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds since the writer started.
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+}
+
+/// Wall clock, microseconds since 1970.
+pub(super) fn micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn lock(slot: &Slot) -> MutexGuard<'_, State> {
+    // A panic under this lock would be one of the hash or the encoder, between frames: the chain's head and the
+    // ledger still agree, or the ledger names a frame that was never handed over, which a successor names.
+    slot.state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,107 @@
+//! A broker that goes away under the recorder.
+
+use std::time::{Duration, Instant};
+
+use tapedeck_dev::broker::BrokerKind;
+use tapedeck_proxy::record::{Copies, NotRecorded, Recorder};
+use tapedeck_schemas::{Frame, Kind};
+
+use crate::kafka::{Cluster, RUNTIME, SOON, message};
+
+/// Short, so that a test does not wait ten seconds for every loss.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+async fn what_a_killed_broker_did_not_acknowledge_fails_and_is_named(kind: BrokerKind) {
+    let cluster = Cluster::start(kind).await;
+    let topics = cluster.topics().await;
+    let recorder = cluster.recorder(&topics, TIMEOUT);
+    recorder.until_ready(Copies::One).await.expect("ready");
+    let durable = recorder.record(message(&recorder, "caller", "before"), Copies::One);
+    let _durable = durable.expect("handed over").durable().await.expect("acknowledged");
+
+    cluster.broker.kill();
+    let since = Instant::now();
+    let lost = recorder.record(message(&recorder, "caller", "lost"), Copies::One);
+    let outcome = lost.expect("nobody knows yet").durable().await;
+    assert!(matches!(outcome, Err(NotRecorded::Undelivered(_))), "{outcome:?}");
+    // librdkafka looks for timed-out messages once a second.
+    assert!(
+        since.elapsed() < TIMEOUT + Duration::from_secs(5),
+        "{:?}",
+        since.elapsed()
+    );
+    let refused = recorder.record(message(&recorder, "caller", "refused"), Copies::One);
+    assert!(matches!(refused, Err(NotRecorded::NotReady(_))), "{refused:?}");
+
+    cluster.broker.restart().await.expect("restarted");
+    recorder.until_ready(Copies::One).await.expect("ready again");
+    record(&recorder, "after").await;
+    recorder.shutdown(Instant::now() + SOON).await.expect("all is sealed");
+
+    let frames = cluster.frames(&topics).await;
+    let openers: Vec<&Frame> = frames.iter().filter(|one| one.kind == Kind::SegmentOpened).collect();
+    let before = frames
+        .iter()
+        .find(|one| carries(one, "before"))
+        .expect("it was acknowledged");
+    let after = frames
+        .iter()
+        .find(|one| carries(one, "after"))
+        .expect("it was acknowledged");
+    assert_ne!(before.segment_id, after.segment_id);
+    assert_eq!(openers.len(), 2);
+    let event = openers.iter().find(|one| one.segment_id == after.segment_id);
+    let event = event.and_then(|opener| opener.segment.as_ref()).expect("an opener");
+    let previous = event.previous.as_ref().expect("it names the old segment");
+    assert_eq!(
+        (event.reason.as_str(), previous.segment_id),
+        ("publish_failed", before.segment_id)
+    );
+    let lost: Vec<_> = previous.lost.iter().map(|lost| (lost.seq, lost.writer_seq)).collect();
+    assert_eq!(lost, [(before.seq + 1, before.writer_seq + 1)]);
+}
+
+/// Until it is taken and acknowledged: the broker may answer a look at its topics a moment before it takes messages.
+async fn record(recorder: &Recorder, payload: &str) {
+    let pending = recorder.record(message(recorder, "caller", payload), Copies::One);
+    let _durable = pending.expect("ready").durable().await.expect("acknowledged");
+}
+
+fn carries(frame: &Frame, payload: &str) -> bool {
+    frame.payload.as_ref().is_some_and(|one| one.0 == payload)
+}
+
+#[test]
+fn what_a_killed_apache_kafka_did_not_acknowledge_fails_and_is_named() {
+    RUNTIME.block_on(what_a_killed_broker_did_not_acknowledge_fails_and_is_named(
+        BrokerKind::Apache,
+    ));
+}
+
+#[test]
+fn what_a_killed_embedded_broker_did_not_acknowledge_fails_and_is_named() {
+    RUNTIME.block_on(what_a_killed_broker_did_not_acknowledge_fails_and_is_named(
+        BrokerKind::Embedded,
+    ));
+}
+
+#[test]
+fn shutdown_without_kafka_ends_at_its_deadline_and_says_what_is_not_sealed() {
+    RUNTIME.block_on(async {
+        let cluster = Cluster::start(BrokerKind::Embedded).await;
+        let topics = cluster.topics().await;
+        let recorder = cluster.recorder(&topics, TIMEOUT);
+        recorder.until_ready(Copies::One).await.expect("ready");
+        record(&recorder, "kept").await;
+        cluster.broker.kill();
+        let deadline = Duration::from_secs(2);
+        let since = Instant::now();
+        let unfinished = recorder.shutdown(since + deadline).await.expect_err("Kafka is gone");
+        assert_eq!(unfinished.segments, 1);
+        assert!(
+            since.elapsed() < deadline + Duration::from_secs(10),
+            "{:?}",
+            since.elapsed()
+        );
+    });
+}

@@ -1,0 +1,6 @@
+//! The recorder against real brokers.
+
+mod failures;
+mod kafka;
+mod order;
+mod readiness;
