@@ -1,0 +1,57 @@
+//! What operators ask: is it alive, could it record now, what has it counted.
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+use crate::client_side::AnswerBody;
+use crate::proxy::{Proxy, plain};
+
+/// OpenMetrics 1.0, text form.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the pages show.
+pub(crate) struct Admin {
+    proxy: Arc<Proxy>,
+    registry: Registry,
+}
+
+impl Admin {
+    pub(crate) fn new(proxy: Arc<Proxy>, registry: Registry) -> Self {
+        Self { proxy, registry }
+    }
+}
+
+/// `/healthz`: the process serves. `/readyz`: a frame could be recorded now, so a call would not be refused for want of
+/// Kafka; 503 and the reason otherwise. `/metrics`.
+pub(crate) async fn answer(admin: Arc<Admin>, request: Request<Incoming>) -> Response<AnswerBody> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n".into());
+    }
+    match request.uri().path() {
+        "/healthz" => plain(StatusCode::OK, "text/plain", "ok\n".into()),
+        "/readyz" => match admin.proxy.ready() {
+            Ok(()) => plain(StatusCode::OK, "text/plain", "ready\n".into()),
+            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{why}\n").into()),
+        },
+        "/metrics" => {
+            let mut text = String::new();
+            match encode(&mut text, &admin.registry) {
+                Ok(()) => plain(StatusCode::OK, OPENMETRICS, text.into()),
+                Err(_) => plain(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "text/plain",
+                    "metrics cannot be written\n".into(),
+                ),
+            }
+        }
+        _ => plain(
+            StatusCode::NOT_FOUND,
+            "text/plain",
+            "/healthz, /readyz, /metrics\n".into(),
+        ),
+    }
+}

@@ -1,0 +1,109 @@
+//! The way back: a target's answer, recorded piece by piece, and each piece released when it is durable.
+//!
+//! Recording runs ahead of releasing: while the first pieces wait for their acknowledgement the next are read and
+//! recorded, up to [`IN_FLIGHT`] bytes per answer. A client that reads slowly fills that room, and then the target is
+//! not read from until there is room again.
+
+mod body;
+mod events;
+mod patience;
+mod release;
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use tapedeck_schemas::{Rpc, RpcKind};
+use tapedeck_wire::envelope::{Envelope, Kind as EnvelopeKind};
+
+pub(crate) use body::relay_body;
+pub(crate) use events::relay_events;
+pub(crate) use patience::Patience;
+
+/// Most bytes of one answer that are recorded but not yet taken by the client, and so the memory that one answer may
+/// hold beside the part that is being collected.
+const IN_FLIGHT: usize = 2 * 1024 * 1024;
+
+/// What a target's answer holds, as its head says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A stream of server-sent events.
+    Events,
+    /// Anything else: one message, however long.
+    Message,
+    /// Compressed although nobody asked for it: what was recorded could not be read.
+    Encoded,
+}
+
+impl Form {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let encoded = headers
+            .get_all(CONTENT_ENCODING)
+            .iter()
+            .any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"));
+        if encoded {
+            return Self::Encoded;
+        }
+        let essence = headers.get(CONTENT_TYPE).map(|value| {
+            let bytes = value.as_bytes();
+            bytes.split(|&byte| byte == b';').next().unwrap_or(bytes).trim_ascii()
+        });
+        match essence {
+            Some(essence) if essence.eq_ignore_ascii_case(b"text/event-stream") => Self::Events,
+            _ => Self::Message,
+        }
+    }
+}
+
+/// The envelope of a client's message, as frames carry it.
+pub(crate) fn rpc_of(envelope: &Envelope) -> Rpc {
+    Rpc {
+        kind: match envelope.kind {
+            EnvelopeKind::Request => RpcKind::Request,
+            EnvelopeKind::Response => RpcKind::Response,
+            EnvelopeKind::Error => RpcKind::Error,
+            EnvelopeKind::Notification => RpcKind::Notification,
+            EnvelopeKind::Batch => RpcKind::Batch,
+        },
+        method: envelope.method.clone(),
+        id: envelope.id.clone(),
+        name: envelope.name.clone(),
+        error_code: envelope.error_code,
+        is_error: envelope.is_error.then_some(true),
+    }
+}
+
+/// The envelope of what a target sent on the exchange that `asked` began: an answer carries the method and the name of
+/// what it answers.
+fn rpc_of_answer(scanned: Option<&Envelope>, asked: Option<&Rpc>) -> Rpc {
+    let Some(envelope) = scanned else {
+        // No JSON-RPC message, but still what came of the request.
+        return Rpc {
+            method: asked.and_then(|asked| asked.method.clone()),
+            name: asked.and_then(|asked| asked.name.clone()),
+            ..Rpc::default()
+        };
+    };
+    let mut rpc = rpc_of(envelope);
+    if rpc.kind == RpcKind::Response {
+        rpc.is_error = Some(envelope.is_error);
+    }
+    let answers = matches!(rpc.kind, RpcKind::Response | RpcKind::Error);
+    // An error without an id is about the message as a whole.
+    if let Some(asked) = asked.filter(|asked| answers && (rpc.id.is_none() || rpc.id == asked.id)) {
+        rpc.method.clone_from(&asked.method);
+        rpc.name.clone_from(&asked.name);
+    }
+    rpc
+}
+
+/// Why an answer stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupted {
+    /// A piece could not be recorded. What follows is withheld.
+    NotRecorded(crate::record::NotRecorded),
+    /// The target went away.
+    UpstreamLost,
+    /// The client closed the stream, which cancels.
+    Cancelled,
+    /// The proxy had to stop, or nobody waited for too long.
+    Stopped,
+}

@@ -1,0 +1,103 @@
+//! How long an exchange goes on, and what its client's going means.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Interrupted;
+
+/// How long an answer that nobody waits for is still read, so that it is on record.
+const DRAIN: Duration = Duration::from_secs(600);
+
+/// What may end an exchange before its answer does.
+pub(crate) struct Patience {
+    /// The client has gone.
+    gone: CancellationToken,
+    /// The process stops.
+    cut: CancellationToken,
+    /// Whether the client's going cancels. Up to revision 2025-11-25 it says nothing about the request; since
+    /// 2026-07-28 closing the stream is how a client cancels. A listening stream (GET) is of no use without its client.
+    going_cancels: bool,
+    /// How long an answer is read whose client has gone.
+    drain: Duration,
+    /// Set when the client has gone and that does not cancel.
+    deadline: Option<Instant>,
+}
+
+impl Patience {
+    pub(crate) fn new(gone: CancellationToken, cut: CancellationToken, going_cancels: bool) -> Self {
+        Self {
+            gone,
+            cut,
+            going_cancels,
+            drain: DRAIN,
+            deadline: None,
+        }
+    }
+
+    /// Waits until the exchange has to end, and says why. Safe to cancel.
+    pub(crate) async fn ends(&mut self) -> Interrupted {
+        loop {
+            let gone = async {
+                match self.deadline {
+                    None => self.gone.cancelled().await,
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                }
+            };
+            tokio::select! {
+                () = self.cut.cancelled() => return Interrupted::Stopped,
+                () = gone => {}
+            }
+            match self.deadline {
+                None if self.going_cancels => return Interrupted::Cancelled,
+                None => self.deadline = Some(Instant::now() + self.drain),
+                Some(_) => return Interrupted::Stopped,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_a_client_that_has_gone(going_cancels: bool) -> Patience {
+        let gone = CancellationToken::new();
+        gone.cancel();
+        let mut patience = Patience::new(gone, CancellationToken::new(), going_cancels);
+        patience.drain = Duration::from_millis(40);
+        patience
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_for_a_while_after_its_legacy_client_has_gone() {
+        let began = Instant::now();
+        let mut patience = of_a_client_that_has_gone(false);
+        assert_eq!(patience.ends().await, Interrupted::Stopped);
+        assert!(began.elapsed() >= patience.drain);
+    }
+
+    #[tokio::test]
+    async fn waiting_in_pieces_does_not_move_the_deadline() {
+        let mut patience = of_a_client_that_has_gone(false);
+        let first = tokio::time::timeout(Duration::from_millis(5), patience.ends()).await;
+        assert!(first.is_err());
+        let deadline = patience.deadline.expect("the client has gone");
+        assert_eq!(patience.ends().await, Interrupted::Stopped);
+        assert_eq!(patience.deadline, Some(deadline));
+    }
+
+    #[tokio::test]
+    async fn a_client_whose_going_cancels_ends_the_exchange_at_once() {
+        assert_eq!(of_a_client_that_has_gone(true).ends().await, Interrupted::Cancelled);
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_stops_ends_the_exchange_although_its_client_waits() {
+        let cut = CancellationToken::new();
+        cut.cancel();
+        let mut patience = Patience::new(CancellationToken::new(), cut, false);
+        assert_eq!(patience.ends().await, Interrupted::Stopped);
+    }
+}

@@ -1,0 +1,315 @@
+//! One exchange as the recorder sees it: every frame of it is made here, and so is its one end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tapedeck_schemas::{
+    Decision, Digest, Direction, End, Frame, Kind, MAX_PART, Part, Principal, Rpc, RpcKind, SessionKey, Sse,
+};
+use uuid::Uuid;
+
+use crate::record::{Copies, Durable, NotRecorded, Pending, Recorder};
+
+/// How far an exchange has come, which decides its end if nobody states one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is on record: nothing to end.
+    Silent,
+    /// The request was handed to the recorder; the target has seen nothing.
+    Recorded,
+    /// The target may have seen it.
+    Forwarded,
+    /// A frame with the end was handed to the recorder.
+    Ended,
+}
+
+/// Proof that a request is on record, all of its parts.
+#[derive(Debug)]
+#[must_use = "the request may be forwarded now"]
+pub(crate) struct RequestOnRecord {
+    exchange_id: Uuid,
+}
+
+impl RequestOnRecord {
+    pub(crate) fn exchange_id(&self) -> Uuid {
+        self.exchange_id
+    }
+}
+
+/// One body, or one event, of an answer; or a part of it.
+#[derive(Debug)]
+pub(crate) struct AnswerPiece {
+    pub(crate) payload: Option<Bytes>,
+    pub(crate) part: Part,
+    /// Null on all parts but the last.
+    pub(crate) rpc: Option<Rpc>,
+    pub(crate) sse: Option<Sse>,
+    pub(crate) end: Option<End>,
+}
+
+/// The frames of one exchange.
+///
+/// Invariant: at most one frame with an end is confirmed. An exchange that is dropped with a request on record and no
+/// end, by an early return or a panic, is given one then: `not_forwarded` or, past that, `aborted`.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    recorder: Recorder,
+    copies: Copies,
+    /// What all frames of the exchange have in common.
+    common: Frame,
+    /// The client's message, where it has sent one.
+    asked: Option<Rpc>,
+    stage: Stage,
+}
+
+impl Tape {
+    /// An exchange of a caller who is not known yet. `common` has the exchange's id, target, client, protocol and HTTP
+    /// method.
+    pub(crate) fn of_stranger(recorder: Recorder, copies: Copies, mut common: Frame) -> Self {
+        common.session_key = SessionKey::of_stranger(&common.target, &common.client.address);
+        Self {
+            recorder,
+            copies,
+            common,
+            asked: None,
+            stage: Stage::Silent,
+        }
+    }
+
+    /// From now on the exchange is `principal`'s, in `tenant`.
+    pub(crate) fn belongs_to(&mut self, principal: Arc<Principal>, tenant: &str) {
+        self.common.session_key = SessionKey::of_principal(
+            tenant,
+            &principal.issuer,
+            &principal.subject,
+            principal.client_id.as_deref(),
+            &self.common.target,
+        );
+        tenant.clone_into(&mut self.common.tenant);
+        self.common.principal = Some(principal);
+    }
+
+    /// The client's message, and what it claims about itself.
+    pub(crate) fn asks(&mut self, rpc: Rpc) {
+        self.asked = Some(rpc);
+    }
+
+    /// A revision or a trace that only the message names; what a header named stays.
+    pub(crate) fn names(&mut self, revision: Option<String>, traceparent: Option<String>) {
+        let common = &mut self.common;
+        common.protocol.revision = common.protocol.revision.take().or(revision);
+        common.traceparent = common.traceparent.take().or(traceparent);
+    }
+
+    /// The target's session that the request names, by a verified tag.
+    pub(crate) fn in_session(&mut self, session_id: Uuid, target_session_hash: Digest) {
+        self.common.session_id = Some(session_id);
+        self.common.protocol.session_hash = Some(target_session_hash);
+    }
+
+    /// The session that the target's answer opens: this exchange's own.
+    pub(crate) fn opens_session(&mut self, target_session_hash: Digest) {
+        self.common.session_id = Some(self.common.exchange_id);
+        self.common.protocol.session_hash = Some(target_session_hash);
+    }
+
+    pub(crate) fn exchange_id(&self) -> Uuid {
+        self.common.exchange_id
+    }
+
+    pub(crate) fn revision(&self) -> Option<&str> {
+        self.common.protocol.revision.as_deref()
+    }
+
+    pub(crate) fn asked(&self) -> Option<&Rpc> {
+        self.asked.as_ref()
+    }
+
+    /// Records what the client sent and waits until all of it is durable. `body` is none for GET and DELETE.
+    pub(crate) async fn request(
+        &mut self,
+        body: Option<Bytes>,
+        content_type: Option<String>,
+        claimed: (Option<String>, Option<String>),
+    ) -> Result<RequestOnRecord, NotRecorded> {
+        let kind = if body.is_some() {
+            Kind::Message
+        } else {
+            Kind::ExchangeStart
+        };
+        let mut waiting: Vec<Pending> = Vec::with_capacity(1);
+        for (part, payload) in parts(body) {
+            let mut frame = self.frame(kind, Direction::ToTarget);
+            frame.http.content_type.clone_from(&content_type);
+            frame.part = part;
+            if part.last {
+                frame.rpc.clone_from(&self.asked);
+                frame.client.claimed_name.clone_from(&claimed.0);
+                frame.client.claimed_version.clone_from(&claimed.1);
+            }
+            waiting.push(self.recorder.record(self.recorder.draft(frame, payload), self.copies)?);
+            self.stage = Stage::Recorded;
+        }
+        for pending in waiting {
+            let durable: Durable = pending.durable().await?;
+            debug_assert_eq!(durable.exchange_id(), self.common.exchange_id);
+        }
+        Ok(RequestOnRecord {
+            exchange_id: self.common.exchange_id,
+        })
+    }
+
+    /// From now on the target may have seen the request.
+    pub(crate) fn forwarding(&mut self) {
+        self.stage = Stage::Forwarded;
+    }
+
+    /// What the target answered, on each frame of the answer from now on.
+    pub(crate) fn answered_with(&mut self, status: u16, content_type: Option<String>) {
+        self.common.http.status = Some(i32::from(status));
+        self.common.http.content_type = content_type;
+    }
+
+    /// Records a piece of the answer. Its end, if it has one, is the exchange's.
+    pub(crate) fn answer(&mut self, piece: AnswerPiece) -> Result<Pending, NotRecorded> {
+        let mut frame = self.frame(Kind::Message, Direction::ToClient);
+        frame.part = piece.part;
+        frame.rpc = piece.rpc;
+        frame.sse = piece.sse;
+        frame.end = piece.end;
+        let ends = piece.end.is_some();
+        let pending = self
+            .recorder
+            .record(self.recorder.draft(frame, piece.payload), self.copies)?;
+        if ends {
+            self.stage = Stage::Ended;
+        }
+        Ok(pending)
+    }
+
+    /// The frame that carried the end was not confirmed, so it does not count: its segment's successor names it as
+    /// lost. The exchange is open again, and ends by what the client was told instead.
+    pub(crate) fn unconfirmed(&mut self) {
+        if self.stage == Stage::Ended {
+            self.stage = Stage::Forwarded;
+        }
+    }
+
+    /// Ends the exchange by a frame of its own that nobody waits for.
+    pub(crate) fn end(&mut self, end: End) {
+        if matches!(self.stage, Stage::Silent | Stage::Ended) {
+            return;
+        }
+        self.stage = Stage::Ended;
+        let mut frame = self.frame(Kind::ExchangeEnd, Direction::None);
+        frame.end = Some(end);
+        frame.rpc = self.asked.as_ref().map(|asked| Rpc {
+            kind: RpcKind::None,
+            ..asked.clone()
+        });
+        self.recorder.record_unwaited(self.recorder.draft(frame, None));
+    }
+
+    /// Records that the proxy said no. With a principal the body is evidence; without one nothing of it is kept.
+    pub(crate) fn refuse(mut self, rule: &str, status: u16, body: Option<Bytes>) {
+        let known = self.common.principal.is_some();
+        for (part, payload) in parts(body.filter(|_| known)) {
+            let mut frame = self.frame(Kind::Refused, Direction::ToTarget);
+            frame.http.status = Some(i32::from(status));
+            frame.part = part;
+            frame.decision = Some(Decision {
+                rule: rule.to_owned(),
+                action: "refuse".to_owned(),
+                approval_id: None,
+            });
+            if part.last {
+                frame.end = Some(End::Refused);
+                frame.rpc = self.asked.take().filter(|_| known);
+            }
+            let draft = self.recorder.draft(frame, payload);
+            if known {
+                self.recorder.record_unwaited(draft);
+            } else {
+                self.recorder.refuse_stranger(draft);
+            }
+        }
+        self.stage = Stage::Ended;
+    }
+
+    fn frame(&self, kind: Kind, direction: Direction) -> Frame {
+        Frame {
+            kind,
+            direction,
+            ..self.common.clone()
+        }
+    }
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        match self.stage {
+            Stage::Silent | Stage::Ended => {}
+            Stage::Recorded => self.end(End::NotForwarded),
+            Stage::Forwarded => self.end(End::Aborted),
+        }
+    }
+}
+
+/// A body as the payloads of frames: one without payload for none, several for one over [`MAX_PART`].
+fn parts(body: Option<Bytes>) -> impl Iterator<Item = (Part, Option<Bytes>)> {
+    let mut rest = body.filter(|body| !body.is_empty());
+    let mut index = 0;
+    let mut over = false;
+    std::iter::from_fn(move || {
+        if std::mem::replace(&mut over, true) {
+            return None;
+        }
+        let payload = rest.take().map(|mut body| {
+            if body.len() > MAX_PART {
+                rest = Some(body.split_off(MAX_PART));
+            }
+            body
+        });
+        over = rest.is_none();
+        let part = Part { index, last: over };
+        index += 1;
+        Some((part, payload))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_body_are_the_body_and_only_the_last_says_so() {
+        for size in [
+            0,
+            1,
+            MAX_PART - 1,
+            MAX_PART,
+            MAX_PART + 1,
+            3 * MAX_PART,
+            3 * MAX_PART + 7,
+        ] {
+            let body = Bytes::from(vec![7; size]);
+            let parts: Vec<_> = parts(Some(body.clone())).collect();
+            let joined: Vec<u8> = parts
+                .iter()
+                .flat_map(|(_, payload)| payload.clone().unwrap_or_default())
+                .collect();
+            assert_eq!(joined, body);
+            assert_eq!(parts.len(), size.div_ceil(MAX_PART).max(1));
+            for (at, (part, _)) in parts.iter().enumerate() {
+                assert_eq!(part.index as usize, at);
+                assert_eq!(part.last, at + 1 == parts.len());
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_body_is_one_frame_without_a_payload() {
+        assert_eq!(parts(None).collect::<Vec<_>>(), [(Part::WHOLE, None)]);
+        assert_eq!(parts(Some(Bytes::new())).collect::<Vec<_>>(), [(Part::WHOLE, None)]);
+    }
+}

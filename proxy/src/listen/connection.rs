@@ -1,0 +1,93 @@
+//! One connection's HTTP.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use crate::client_side::AnswerBody;
+use crate::config::limits::{REQUEST_FIELDS, REQUEST_HEAD};
+
+/// Time for a client to send a request's head, and for an idle connection to send its next: hyper has one timer for
+/// both. As long as nginx keeps idle connections: a shorter time would close them under clients that use them again.
+const HEAD_OR_IDLE: Duration = Duration::from_secs(75);
+/// Requests at once on one HTTP/2 connection.
+const CONCURRENT_STREAMS: u32 = 250;
+/// An HTTP/2 connection whose client does not answer pings is dead, and so are its streams.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Protocol {
+    /// As the TLS handshake agreed (ALPN, RFC 7301).
+    pub(super) fn negotiated(alpn: Option<&[u8]>) -> Self {
+        if alpn == Some(b"h2") { Self::Http2 } else { Self::Http1 }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1.1",
+            Self::Http2 => "h2",
+        }
+    }
+}
+
+/// Serves a connection to its end; once `stopping`, to the end of the answer that it is in.
+pub(super) async fn run<I, S>(protocol: Protocol, io: I, service: S, stopping: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<AnswerBody>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    let io = TokioIo::new(io);
+    match protocol {
+        Protocol::Http1 => {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_OR_IDLE)
+                .max_headers(REQUEST_FIELDS)
+                .max_buf_size(REQUEST_HEAD.max(8192))
+                .serve_connection(io, service);
+            finish(connection, http1::Connection::graceful_shutdown, stopping).await;
+        }
+        Protocol::Http2 => {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(PING_INTERVAL)
+                .max_concurrent_streams(CONCURRENT_STREAMS)
+                .max_header_list_size(REQUEST_HEAD as u32)
+                .serve_connection(io, service);
+            finish(connection, http2::Connection::graceful_shutdown, stopping).await;
+        }
+    }
+}
+
+async fn finish<C>(connection: C, shut: impl FnOnce(Pin<&mut C>), stopping: CancellationToken)
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        () = stopping.cancelled() => {
+            shut(connection.as_mut());
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a client's connection ended");
+    }
+}

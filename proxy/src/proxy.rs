@@ -1,0 +1,403 @@
+//! The running proxy: what all requests share, its start and its stop.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, Admin};
+use crate::client_side::{self, AnswerBody};
+use crate::config::{Config, Target};
+use crate::identity::{Authenticator, challenge};
+use crate::listen::{self, Peer};
+use crate::metrics::{Flow, Metrics};
+use crate::record::{Copies, Recorder, RecorderSettings};
+use crate::request;
+use crate::session_tag::TagKeys;
+use crate::upstream::Upstream;
+
+/// How long calls in progress may go on once the proxy stops. Listening streams end at once: their clients come back to
+/// another replica.
+const GRACE: Duration = Duration::from_secs(15);
+/// How long what was cut may take to be told so.
+const CUT_GRACE: Duration = Duration::from_secs(2);
+/// How long Kafka may take to acknowledge the last frames.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// Why the proxy does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the operating system says.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The certificate and key for clients cannot be used.
+    #[error("[tls]: {0}")]
+    Tls(#[source] rustls::Error),
+    /// A target cannot be connected to, whatever its state.
+    #[error("target {name}: {error}")]
+    Target {
+        /// Its name.
+        name: String,
+        /// Why.
+        error: String,
+    },
+    /// The session tag's keys cannot be used.
+    #[error("[sessions] tag_keys: {0}")]
+    TagKeys(#[from] crate::session_tag::TagKeysError),
+    /// Tokens cannot be verified.
+    #[error("no HTTP client for the identity provider: {0}")]
+    Identity(String),
+    /// Frames cannot be recorded, whatever Kafka's state.
+    #[error("[kafka]: {0}")]
+    Record(#[from] crate::record::StartError),
+}
+
+/// A target and what its requests share.
+pub(crate) struct Route {
+    pub(crate) target: Target,
+    pub(crate) upstream: Upstream,
+    pub(crate) copies: Copies,
+    pub(crate) flow: Flow,
+}
+
+/// What all requests share.
+pub(crate) struct Proxy {
+    pub(crate) config: Config,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) recorder: Recorder,
+    pub(crate) tag_keys: TagKeys,
+    pub(crate) metrics: Metrics,
+    routes: HashMap<String, Arc<Route>>,
+    /// Exchanges, each in its own task: they outlive their connections.
+    exchanges: TaskTracker,
+    /// No new work.
+    stopping: CancellationToken,
+    /// What is still going on ends now.
+    cut: CancellationToken,
+}
+
+/// A proxy that serves. [`Running::stop`] ends it in order; dropping it leaves its tasks to the runtime.
+#[derive(Debug)]
+pub struct Running {
+    proxy: Arc<Proxy>,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    /// The last to go: connections whose exchange is over are given time to say so.
+    sever: CancellationToken,
+    servers: [JoinHandle<()>; 2],
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy")
+            .field("targets", &self.routes.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts to serve `config`. Kafka, targets and issuers need not be there yet: what needs them is refused until they are.
+///
+/// Must be called within a Tokio runtime.
+///
+/// # Errors
+/// What no waiting would mend: an address that is taken, keys and certificates that do not fit.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let mut registry = Registry::default();
+    let metrics = Metrics::new(&mut registry);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let tls = config
+        .tls
+        .as_ref()
+        .map(listen::acceptor)
+        .transpose()
+        .map_err(StartError::Tls)?;
+    let mut routes = HashMap::with_capacity(config.targets.len());
+    for target in &config.targets {
+        routes.insert(target.name.clone(), Arc::new(Route::new(target, &metrics)?));
+    }
+    let tag_keys = TagKeys::new(config.tag_keys.all().to_vec())?;
+    let listener = bind(config.listen).await?;
+    let admin_listener = bind(config.admin_listen).await?;
+    let address = listener.local_addr().map_err(|error| StartError::Listen {
+        address: config.listen,
+        error,
+    })?;
+    let admin_address = admin_listener.local_addr().map_err(|error| StartError::Listen {
+        address: config.admin_listen,
+        error,
+    })?;
+    let recorder = Recorder::start(recorder_settings(&config), &mut registry)?;
+    let authenticator =
+        Authenticator::start(&config.issuers).map_err(|error| StartError::Identity(error.to_string()))?;
+
+    let proxy = Arc::new(Proxy {
+        config,
+        authenticator,
+        recorder,
+        tag_keys,
+        metrics,
+        routes,
+        exchanges: TaskTracker::new(),
+        stopping: CancellationToken::new(),
+        cut: CancellationToken::new(),
+    });
+    let sever = CancellationToken::new();
+    let clients = {
+        let shared = Arc::clone(&proxy);
+        let handler = move |peer, request| answer(Arc::clone(&shared), peer, request);
+        tokio::spawn(listen::serve(
+            listener,
+            tls,
+            proxy.stopping.clone(),
+            sever.clone(),
+            handler,
+        ))
+    };
+    let operators = {
+        let admin = Arc::new(Admin::new(Arc::clone(&proxy), registry));
+        let handler = move |_, request| admin::answer(Arc::clone(&admin), request);
+        // Health is asked for, and metrics are scraped, to the very end.
+        tokio::spawn(listen::serve(
+            admin_listener,
+            None,
+            sever.clone(),
+            sever.clone(),
+            handler,
+        ))
+    };
+    tracing::info!(%address, %admin_address, targets = proxy.routes.len(), "serving");
+    Ok(Running {
+        proxy,
+        address,
+        admin_address,
+        sever,
+        servers: [clients, operators],
+    })
+}
+
+impl Running {
+    /// Where clients are served.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where metrics and health are served.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Stops in order: no new connections; listening streams end, calls may finish for 15 s and are cut then, on
+    /// record; every segment is sealed and the writer says goodbye.
+    ///
+    /// # Errors
+    /// Kafka did not acknowledge all of it in time.
+    pub async fn stop(self) -> Result<(), crate::record::Unfinished> {
+        let proxy = self.proxy;
+        proxy.stopping.cancel();
+        proxy.exchanges.close();
+        if tokio::time::timeout(GRACE, proxy.exchanges.wait()).await.is_err() {
+            tracing::warn!(exchanges = proxy.exchanges.len(), "cut: not finished in time");
+        }
+        proxy.cut.cancel();
+        if tokio::time::timeout(CUT_GRACE, proxy.exchanges.wait()).await.is_err() {
+            tracing::error!(exchanges = proxy.exchanges.len(), "exchanges do not end");
+        }
+        let [clients, operators] = self.servers;
+        let _ = tokio::time::timeout(CUT_GRACE, clients).await;
+        let outcome = proxy.recorder.shutdown(Instant::now() + GOODBYE).await;
+        self.sever.cancel();
+        // It ends at once: its connections are severed.
+        let _ = operators.await;
+        outcome
+    }
+}
+
+impl Proxy {
+    /// What ends an exchange while the proxy stops: a listening stream ends as soon as it begins to.
+    pub(crate) fn cut_for(&self, method: &Method) -> CancellationToken {
+        if method == Method::GET {
+            self.stopping.clone()
+        } else {
+            self.cut.clone()
+        }
+    }
+
+    /// Whether a frame of any target could be recorded now.
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        if self.stopping.is_cancelled() {
+            return Err("the proxy is stopping".to_owned());
+        }
+        for route in self.routes.values() {
+            self.recorder
+                .ready(route.copies)
+                .map_err(|why| format!("target {}: {why}", route.target.name))?;
+        }
+        Ok(())
+    }
+
+    fn place(&self, path: &str) -> Place<'_> {
+        if let Some(name) = path
+            .strip_prefix("/.well-known/oauth-protected-resource/")
+            .and_then(target_of)
+        {
+            return self.routes.get(name).map_or(Place::Nowhere, Place::Metadata);
+        }
+        let route = path
+            .strip_prefix('/')
+            .and_then(target_of)
+            .and_then(|name| self.routes.get(name));
+        route.map_or(Place::Nowhere, Place::Mcp)
+    }
+}
+
+/// What is at a path.
+enum Place<'a> {
+    Mcp(&'a Arc<Route>),
+    Metadata(&'a Arc<Route>),
+    Nowhere,
+}
+
+/// The name in `{target}/mcp`.
+fn target_of(path: &str) -> Option<&str> {
+    path.strip_suffix("/mcp")
+        .filter(|name| !name.is_empty() && !name.contains('/'))
+}
+
+impl Route {
+    fn new(target: &Target, metrics: &Metrics) -> Result<Self, StartError> {
+        let upstream = Upstream::new(target).map_err(|error| StartError::Target {
+            name: target.name.clone(),
+            error: error.to_string(),
+        })?;
+        Ok(Self {
+            upstream,
+            copies: if target.allow_single_copy {
+                Copies::One
+            } else {
+                Copies::AtLeastTwo
+            },
+            flow: metrics.flow(&target.name),
+            target: target.clone(),
+        })
+    }
+}
+
+/// Answers one request of a client. An exchange with a target goes on in its own task whatever becomes of this one.
+async fn answer(proxy: Arc<Proxy>, peer: Peer, request: Request<Incoming>) -> Response<AnswerBody> {
+    match proxy.place(request.uri().path()) {
+        Place::Mcp(route) => {
+            let route = Arc::clone(route);
+            let (client, awaited) = client_side::pair();
+            let target = route.target.name.clone();
+            let method = request.method().clone();
+            proxy
+                .exchanges
+                .spawn(request::serve(Arc::clone(&proxy), route, peer, request, client));
+            match awaited.answer().await {
+                Some(response) => response,
+                // It panicked. Its drop guards have ended it on record.
+                None => {
+                    proxy.metrics.answered(&target, &method, 500);
+                    plain(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "text/plain",
+                        "internal error\n".into(),
+                    )
+                }
+            }
+        }
+        Place::Metadata(route) if request.method() == Method::GET => {
+            proxy.metrics.answered(&route.target.name, request.method(), 200);
+            let metadata =
+                challenge::resource_metadata(&route.target, &proxy.config.issuers, &proxy.authenticator.scopes());
+            plain(StatusCode::OK, "application/json", metadata.into())
+        }
+        Place::Metadata(route) => {
+            proxy.metrics.answered(&route.target.name, request.method(), 405);
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n".into());
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            response
+        }
+        Place::Nowhere => {
+            proxy.metrics.answered("", request.method(), 404);
+            plain(
+                StatusCode::NOT_FOUND,
+                "text/plain",
+                "nothing here; targets are at /{target}/mcp\n".into(),
+            )
+        }
+    }
+}
+
+/// An answer that is no exchange's.
+pub(crate) fn plain(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::whole(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen { address, error })
+}
+
+fn recorder_settings(config: &Config) -> RecorderSettings {
+    let kafka = &config.kafka;
+    let mut options: std::collections::BTreeMap<String, String> = kafka
+        .client_config()
+        .config_map()
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    options.remove("bootstrap.servers");
+    RecorderSettings {
+        brokers: kafka.brokers.join(","),
+        options: crate::record::Options(options),
+        topics: crate::record::Topics {
+            frames: kafka.topics.frames().to_owned(),
+            control: kafka.topics.control().to_owned(),
+        },
+        message_timeout: crate::config::limits::MESSAGE_TIMEOUT,
+        instance: instance(),
+    }
+}
+
+/// The host's name, as containers and shells have it.
+fn instance() -> String {
+    std::env::var("HOSTNAME")
+        .ok()
+        .or_else(|| {
+            std::fs::read_to_string("/etc/hostname")
+                .ok()
+                .map(|name| name.trim().to_owned())
+        })
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
+}

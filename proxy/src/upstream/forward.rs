@@ -1,0 +1,85 @@
+//! The one place from which anything is sent to a target.
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+
+use super::client::{Client, SendError, UpstreamAnswer};
+use super::connect::{Connector, TargetError};
+use super::headers;
+use crate::config::Target;
+use crate::ends::RequestOnRecord;
+use crate::identity::Authorized;
+
+/// `Mcp-Session-Id` of the legacy revisions.
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// A target as requests are sent to it.
+pub(crate) struct Upstream {
+    client: Client,
+    /// Of the target's configured URL. The client's query does not pass: nothing records it.
+    path: Uri,
+    /// The target's own name: servers refuse a foreign one, to be safe from DNS rebinding.
+    host: HeaderValue,
+    credential: Option<(HeaderName, HeaderValue)>,
+}
+
+/// What a client asked for, less its body.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: Method,
+    pub(crate) headers: &'a HeaderMap,
+    /// The target's own session id, taken from a verified tag.
+    pub(crate) session: Option<HeaderValue>,
+}
+
+impl Upstream {
+    pub(crate) fn new(target: &Target) -> Result<Self, TargetError> {
+        let url = &target.url;
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let path = PathAndQuery::try_from(path).map_err(|_| TargetError::Name)?;
+        let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        Ok(Self {
+            client: Client::new(Connector::new(url, target.ca.as_deref())?),
+            path: Uri::from(path),
+            host: HeaderValue::from_str(host).map_err(|_| TargetError::Name)?,
+            credential: target
+                .credential
+                .as_ref()
+                .map(|one| (one.header.clone(), one.value.clone())),
+        })
+    }
+}
+
+/// Sends a request, once at most, with the target's credential, and waits for the head of the answer.
+///
+/// It takes the proof that the caller may, and the proof that the request is on record; both are of this exchange.
+pub(crate) async fn forward(
+    upstream: &Upstream,
+    may: &Authorized<'_>,
+    is_on_record: RequestOnRecord,
+    asked: Asked<'_>,
+    body: Bytes,
+) -> Result<UpstreamAnswer, SendError> {
+    tracing::debug!(exchange = %is_on_record.exchange_id(), target = %may.target().name, "forwarding");
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = asked.method;
+    *request.uri_mut() = upstream.path.clone();
+    let fields = request.headers_mut();
+    *fields = headers::for_target(asked.headers);
+    fields.insert(HOST, upstream.host.clone());
+    // The client's own value is tagged: no target would know it.
+    fields.remove(SESSION_ID);
+    if let Some(session) = asked.session {
+        fields.insert(SESSION_ID, session);
+    }
+    if let Some((name, value)) = &upstream.credential {
+        // Whatever the client sent under this name does not pass beside it.
+        fields.insert(name, value.clone());
+    }
+    upstream.client.send(request).await
+}

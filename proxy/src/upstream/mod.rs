@@ -1,0 +1,11 @@
+//! The target's side: connections, headers, and the one place from which anything is ever sent to a target.
+
+mod client;
+mod connect;
+mod forward;
+mod headers;
+mod idle;
+
+pub(crate) use client::{SendError, UpstreamAnswer, UpstreamBody};
+pub(crate) use forward::{Asked, SESSION_ID, Upstream, forward};
+pub(crate) use headers::{for_client, is_token_text};

@@ -1,0 +1,164 @@
+//! What the tests stand on: a real broker, a real issuer, a real target, and the proxy between them.
+
+mod client;
+mod issuer;
+mod log;
+mod target;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use tapedeck_config::Environment;
+use tapedeck_dev::broker::{Broker, BrokerKind};
+use tapedeck_dev::folder::{Folder, Site};
+use tapedeck_dev::progress::Quiet;
+use tapedeck_proxy::Running;
+use tapedeck_proxy::config::Config;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+pub(crate) use client::Request;
+pub(crate) use issuer::Issuer;
+pub(crate) use log::{assert_at_most_one_end, frames, joined, of_kind};
+pub(crate) use target::{Broken, Reply, Target};
+
+/// What the proxy shows to targets.
+pub(crate) const TARGET_SECRET: &str = "the-targets-own-secret";
+/// The group that may use the target.
+pub(crate) const GROUP: &str = "engineers";
+
+/// A broker of its own, for tests that stop it.
+pub(crate) async fn own_broker() -> Broker {
+    let folder = Folder::open().expect("the workspace's folder");
+    let run = folder.run("test-proxy").expect("a run's folder");
+    let site = Site {
+        folder: &folder,
+        run: &run,
+        progress: &Quiet,
+    };
+    Broker::start(BrokerKind::Embedded, None, site)
+        .await
+        .expect("the broker starts")
+}
+
+/// The broker that the tests of this binary share: its address.
+async fn shared_broker() -> String {
+    static BROKER: OnceCell<Broker> = OnceCell::const_new();
+    BROKER.get_or_init(own_broker).await.bootstrap()
+}
+
+/// A proxy before one target, recording to topics of its own.
+pub(crate) struct Rig {
+    pub(crate) running: Running,
+    pub(crate) issuer: Issuer,
+    pub(crate) target: Target,
+    pub(crate) bootstrap: String,
+    pub(crate) prefix: String,
+}
+
+impl Rig {
+    /// On the shared broker.
+    pub(crate) async fn new(target: Target) -> Self {
+        Self::on(&shared_broker().await, target).await
+    }
+
+    /// On the broker at `bootstrap`; ready when it returns.
+    pub(crate) async fn on(bootstrap: &str, target: Target) -> Self {
+        let prefix = format!("t{}", Uuid::now_v7().simple());
+        create_topics(bootstrap, &prefix).await;
+        let rig = Self::start(bootstrap, &prefix, target).await;
+        rig.ready().await;
+        rig
+    }
+
+    /// Without waiting for Kafka.
+    pub(crate) async fn start(bootstrap: &str, prefix: &str, target: Target) -> Self {
+        let issuer = Issuer::start().await;
+        let text = format!(
+            r#"
+            listen = "127.0.0.1:0"
+            admin_listen = "127.0.0.1:0"
+            public_url = "http://127.0.0.1:9"
+            [kafka]
+            brokers = "{bootstrap}"
+            topic_prefix = "{prefix}"
+            [[issuer]]
+            url = "{issuer}"
+            audience = "tapedeck"
+            [[target]]
+            name = "demo"
+            url = "http://{target}/mcp"
+            allow_groups = ["{GROUP}"]
+            allow_single_copy = true
+            credential = {{ env = "TARGET_SECRET" }}
+            "#,
+            issuer = issuer.url(),
+            target = target.address(),
+        );
+        let environment = HashMap::from([("TARGET_SECRET".to_owned(), TARGET_SECRET.to_owned())]);
+        let config =
+            Config::from_text("test.toml", &text, Environment::Given(environment)).expect("a good configuration");
+        let running = tapedeck_proxy::start(config).await.expect("the proxy starts");
+        Self {
+            running,
+            issuer,
+            target,
+            bootstrap: bootstrap.to_owned(),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.address()
+    }
+
+    /// A token that may use the target.
+    pub(crate) fn token(&self) -> String {
+        self.issuer.token("alice", &[GROUP])
+    }
+
+    /// An authenticated POST of `body`.
+    pub(crate) fn post(&self, body: impl Into<bytes::Bytes>) -> Request {
+        self.request("POST")
+            .body(body)
+            .header("content-type", "application/json")
+    }
+
+    /// An authenticated request without a body.
+    pub(crate) fn request(&self, method: &str) -> Request {
+        Request::new(self.address(), method, "/demo/mcp").header("authorization", &format!("Bearer {}", self.token()))
+    }
+
+    /// Waits until the proxy says that it could record.
+    pub(crate) async fn ready(&self) {
+        let admin = self.running.admin_address();
+        let asked = async { while Request::new(admin, "GET", "/readyz").send().await.status != 200 {} };
+        tokio::time::timeout(std::time::Duration::from_secs(60), asked)
+            .await
+            .expect("the proxy gets ready");
+    }
+
+    /// Stops the proxy, so that everything it recorded is in the log, and reads the log.
+    pub(crate) async fn stop_and_read(self) -> Vec<tapedeck_schemas::Frame> {
+        self.running.stop().await.expect("a goodbye");
+        frames(&self.bootstrap, &self.prefix).await
+    }
+}
+
+async fn create_topics(bootstrap: &str, prefix: &str) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .create()
+        .expect("an admin client");
+    let names = [format!("{prefix}.frames.v1"), format!("{prefix}.control.v1")];
+    let topics = names
+        .each_ref()
+        .map(|name| NewTopic::new(name, 2, TopicReplication::Fixed(1)));
+    let options = AdminOptions::new().operation_timeout(Some(std::time::Duration::from_secs(30)));
+    for result in admin.create_topics(&topics, &options).await.expect("an answer") {
+        result.expect("a topic is created");
+    }
+}
