@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::binaries::BinariesError;
@@ -183,6 +184,19 @@ impl Service {
     }
 }
 
+/// Lays `over` on `settings`: tables are merged key by key, all else is replaced, null leaves what is there.
+fn overlay(settings: &mut Value, over: &Value) {
+    match (settings, over) {
+        (Value::Object(settings), Value::Object(over)) => {
+            for (key, value) in over {
+                overlay(settings.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => {}
+        (settings, over) => *settings = over.clone(),
+    }
+}
+
 /// Writes a configuration that only its owner can read.
 fn write_config(service: &'static str, path: &Path, config: &impl Serialize) -> Result<(), ServiceError> {
     let write = || {
@@ -196,4 +210,25 @@ fn write_config(service: &'static str, path: &Path, config: &impl Serialize) -> 
         file.write_all(text.as_bytes())
     };
     write().map_err(|source| ServiceError::Prepare { service, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_overlay_changes_what_it_names_and_nothing_else() {
+        let mut settings = json!({ "kafka": { "brokers": ["a:1"], "group": "g" }, "batch": { "every": "1s" } });
+        overlay(
+            &mut settings,
+            &json!({ "kafka": { "group": "h", "options": { "linger.ms": "5" } }, "batch": null }),
+        );
+        let expected = json!({
+            "kafka": { "brokers": ["a:1"], "group": "h", "options": { "linger.ms": "5" } },
+            "batch": { "every": "1s" },
+        });
+        assert_eq!(settings, expected);
+    }
 }

@@ -1,9 +1,9 @@
 //! The whole stack on 127.0.0.1: broker, ClickHouse, identity provider, MCP server, consumer and proxy.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde_json::json;
 use thiserror::Error;
 use url::Url;
 use uuid::Uuid;
@@ -175,11 +175,12 @@ impl Stack {
             &ConsumerOptions {
                 admin_port: port(9465),
                 kafka: kafka.clone(),
-                kafka_options: BTreeMap::new(),
                 group: kafka.topic_prefix.clone() + "-consumer",
                 database: database.clone(),
                 partitions: PARTITIONS,
                 every: EVERY,
+                more: json!({}),
+                environment: Vec::new(),
             },
             site,
         )
@@ -192,10 +193,11 @@ impl Stack {
                 port: port(8080),
                 admin_port: port(9464),
                 kafka: kafka.clone(),
-                kafka_options: BTreeMap::new(),
                 issuers: vec![issuer],
                 targets: vec![target],
                 tag_key: None,
+                more: json!({}),
+                environment: Vec::new(),
             },
             site,
         )

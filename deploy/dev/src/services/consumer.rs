@@ -1,12 +1,11 @@
 //! The consumer, and the database that it loads.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{Kafka, Service, ServiceError, write_config};
+use super::{Kafka, Service, ServiceError, overlay, write_config};
 use crate::binaries::binaries;
 use crate::folder::Site;
 use crate::ports;
@@ -92,8 +91,6 @@ pub struct ConsumerOptions {
     pub admin_port: Option<u16>,
     /// What it reads.
     pub kafka: Kafka,
-    /// librdkafka's own options.
-    pub kafka_options: BTreeMap<String, String>,
     /// Its consumer group.
     pub group: String,
     /// What it loads.
@@ -102,6 +99,10 @@ pub struct ConsumerOptions {
     pub partitions: u16,
     /// The longest that a frame waits for others to be inserted with it.
     pub every: Duration,
+    /// Whatever else its configuration is to say, laid over the above: `{"batch": {"rows": 10, "lease": "1s"}}`.
+    pub more: Value,
+    /// What it finds in its environment beside ours.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A running consumer. It ends when this is dropped.
@@ -122,15 +123,20 @@ impl Consumer {
         let admin_port =
             ports::pick(options.admin_port).map_err(|source| ServiceError::Prepare { service: NAME, source })?;
         let config = room.join("consumer.toml");
-        write_config(NAME, &config, &describe(options, admin_port))?;
+        let mut settings = describe(options, admin_port);
+        overlay(&mut settings, &options.more);
+        write_config(NAME, &config, &settings)?;
 
         let migrate = Launch::new("consumer migrate", program, &log)
             .args(["migrate", "--config"])
             .arg(&config);
         options.database.lend(migrate).complete(MIGRATE).await?;
-        let launch = options
+        let mut launch = options
             .database
             .lend(Launch::new(NAME, program, &log).arg("--config").arg(&config));
+        for (key, value) in &options.environment {
+            launch = launch.env(key, value);
+        }
         Ok(Self {
             service: Service::start(launch, NAME, admin_port, config, site).await?,
         })
@@ -149,7 +155,6 @@ fn describe(options: &ConsumerOptions, admin_port: u16) -> Value {
             "brokers": [options.kafka.brokers],
             "topic_prefix": options.kafka.topic_prefix,
             "group": options.group,
-            "options": options.kafka_options,
         },
         // The stack has one broker, and so one copy.
         "topics": { "partitions": options.partitions, "replication": 1, "min_insync_replicas": 1 },

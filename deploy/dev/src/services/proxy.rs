@@ -1,13 +1,12 @@
 //! The recorder proxy.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{Kafka, Service, ServiceError, write_config};
+use super::{Kafka, Service, ServiceError, overlay, write_config};
 use crate::binaries::binaries;
 use crate::folder::Site;
 use crate::ports;
@@ -71,14 +70,16 @@ pub struct ProxyOptions {
     pub admin_port: Option<u16>,
     /// Where it records.
     pub kafka: Kafka,
-    /// librdkafka's own options.
-    pub kafka_options: BTreeMap<String, String>,
     /// Whose tokens it takes.
     pub issuers: Vec<Issuer>,
     /// What is behind it.
     pub targets: Vec<Target>,
     /// The key of session tags, which replicas share; a random one if absent.
     pub tag_key: Option<SecretString>,
+    /// Whatever else its configuration is to say, laid over the above: `{"kafka": {"options": {"message.timeout.ms": "500"}}}`.
+    pub more: Value,
+    /// What it finds in its environment beside ours.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A running proxy. It ends when this is dropped.
@@ -100,13 +101,18 @@ impl Proxy {
         let (port, admin_port) = (pick(options.port)?, pick(options.admin_port)?);
         let url = format!("http://127.0.0.1:{port}");
         let config = room.join("proxy.toml");
-        write_config(NAME, &config, &describe(options, &url, port, admin_port))?;
+        let mut settings = describe(options, &url, port, admin_port);
+        overlay(&mut settings, &options.more);
+        write_config(NAME, &config, &settings)?;
 
         let mut launch = Launch::new(NAME, program, site.run.log(&room))
             .arg("--config")
             .arg(&config);
         let tag_key = options.tag_key.clone().unwrap_or_else(random_key);
         launch = launch.env(TAG_KEY, tag_key.expose_secret());
+        for (key, value) in &options.environment {
+            launch = launch.env(key, value);
+        }
         for target in &options.targets {
             if let Some(credential) = &target.credential {
                 launch = launch.env(variable(target), credential.secret.expose_secret());
@@ -188,7 +194,6 @@ fn describe(options: &ProxyOptions, url: &str, port: u16, admin_port: u16) -> Va
         "kafka": {
             "brokers": [options.kafka.brokers],
             "topic_prefix": options.kafka.topic_prefix,
-            "options": options.kafka_options,
         },
         "sessions": { "tag_keys": [{ "env": TAG_KEY }] },
         "issuer": issuers.collect::<Vec<_>>(),
