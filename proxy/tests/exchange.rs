@@ -518,7 +518,7 @@ async fn a_target_that_goes_away_cuts_its_answer_and_the_record_says_so() {
     let reply = Arc::new(Mutex::new(Some(reply)));
     let target = Target::start(move |_| {
         let reply = Arc::clone(&reply);
-        async move { reply.lock().await.take().unwrap_or_else(|| Reply::accepted()) }
+        async move { reply.lock().await.take().unwrap_or_else(Reply::accepted) }
     });
     let rig = Rig::new(target.await).await;
     let mut answer = rig.post(call(1, "breaks")).send().await;
