@@ -1,4 +1,40 @@
 //! Redacts, groups, loads and republishes recorded frames.
+//!
+//! # The life of a batch
+//!
+//! One plain function, [`batch::Loader::load`], for each partition on its own:
+//!
+//! 1. **decode** ([`record`]): a record that is no frame goes to the dead-letter topic and leaves a stub row.
+//! 2. **drop duplicates** ([`duplicates`]): by (segment, seq); another hash at the same place is a fork, and stays.
+//! 3. **sessionize** ([`sessions`]): in the order of the log, so that a replay gives the same sessions.
+//! 4. **assemble parts** ([`parts`]): a message that was split is redacted whole.
+//! 5. **redact** ([`redaction`]): from here on there are no secrets; rows and events are made of nothing else.
+//! 6. **encode** ([`rows`]) once, compressed.
+//! 7. **insert** ([`sink`]) synchronously, with a token, under a lease, until it succeeds.
+//! 8. **publish** ([`publish`]) audit events and dead letters, and wait for every acknowledgement.
+//! 9. **commit** the offset ([`group`]).
+//!
+//! # Exactly once
+//!
+//! The table is the truth. A consumer that takes a partition over ([`partition`]) waits out the longest lease, ends what
+//! inserts still run, and reads back which offsets past the committed one are in `frames`; only their insert is skipped.
+//! `README.md` has the argument, fault by fault.
 
+pub mod admin;
+pub mod batch;
+pub mod config;
+pub mod duplicates;
+pub mod group;
+pub mod metrics;
 pub mod migrate;
+pub mod partition;
+pub mod parts;
 pub mod publish;
+pub mod record;
+pub mod redaction;
+pub mod rows;
+pub mod service;
+pub mod sessions;
+pub mod sink;
+pub mod source;
+pub mod stop;

@@ -28,7 +28,7 @@ macro_rules! migrations {
     };
 }
 
-migrations!(1 "001_frames.sql", 2 "002_sessions.sql");
+migrations!(1 "001_frames.sql", 2 "002_sessions.sql", 3 "003_gaps.sql");
 
 /// Why the database could not be brought to this version.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,432 @@
+//! The life of a batch, in [`Loader::load`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapedeck_redact::Redactor;
+use tapedeck_schemas::{AuditEvent, DeadLetter, Digest};
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use crate::duplicates::Segments;
+use crate::metrics::Metrics;
+use crate::parts::{Message, Parts, Waiting};
+use crate::publish::{Masked, Publisher, audit_event};
+use crate::record::{Record, Undecodable};
+use crate::redaction::{self, CleanFrame};
+use crate::rows::{Origin, Row, Verdict};
+use crate::sessions::{Event, Place, Sessions};
+use crate::sink::{Block, Fault, Insert, Loaded, ServerClock, Sink};
+use crate::stop::{Stop, persist};
+
+/// Session keys, and segments, that one partition keeps in memory.
+const MEMORY: usize = 50_000;
+/// Pause before an insert that failed is tried again: doubled up to the second.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Consecutive records of one partition.
+#[derive(Debug)]
+pub struct Batch {
+    /// Offset of the first.
+    pub start: i64,
+    /// Offset after the last.
+    pub end: i64,
+    /// The records, by offset.
+    pub records: Vec<Record>,
+}
+
+/// What outlives a batch, of one partition.
+pub struct Loader {
+    /// Where the records come from.
+    pub origin: Origin,
+    /// Where rows go.
+    pub sink: Sink,
+    /// Where events go.
+    pub publisher: Publisher,
+    /// The rules.
+    pub redactor: Arc<Redactor>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// How long ClickHouse may take to come to an insert's rows.
+    pub lease: Duration,
+    /// Microseconds without a frame that end a session.
+    pub idle: i64,
+    state: State,
+}
+
+/// What is known of the records so far. All of it can be read back.
+struct State {
+    clock: ServerClock,
+    /// Rows that were in the table when this owner began, at and after its first offset.
+    loaded: Loaded,
+    segments: Segments,
+    sessions: Sessions,
+    parts: Parts<Known>,
+}
+
+/// What is known of a frame that waits for the rest of its message.
+#[derive(Debug)]
+struct Known {
+    kafka_time: i64,
+    verdict: Verdict,
+    place: Place,
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// The parts that a loader is made of.
+#[derive(Clone)]
+pub struct Tools {
+    /// Where rows go.
+    pub sink: Sink,
+    /// Where events go.
+    pub publisher: Publisher,
+    /// The rules.
+    pub redactor: Arc<Redactor>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// How long ClickHouse may take to come to an insert's rows.
+    pub lease: Duration,
+    /// Without a frame for so long, a session ends.
+    pub idle: Duration,
+}
+
+impl std::fmt::Debug for Tools {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tools").field("sink", &self.sink).finish_non_exhaustive()
+    }
+}
+
+impl Loader {
+    /// A loader that begins where nothing but `loaded` is in the table from its first offset on.
+    #[must_use]
+    pub fn new(origin: Origin, tools: Tools, clock: ServerClock, loaded: Loaded) -> Self {
+        let idle = i64::try_from(tools.idle.as_micros()).unwrap_or(i64::MAX);
+        Self {
+            origin,
+            sink: tools.sink,
+            publisher: tools.publisher,
+            redactor: tools.redactor,
+            metrics: tools.metrics,
+            lease: tools.lease,
+            idle,
+            state: State {
+                clock,
+                loaded,
+                segments: Segments::default(),
+                sessions: Sessions::new(idle),
+                parts: Parts::default(),
+            },
+        }
+    }
+
+    /// Loads a batch, and returns the offset to commit: its end, or the first frame of a message that is not whole yet.
+    ///
+    /// The offset is returned only when every row is in the table and everything published is acknowledged. A crash
+    /// before it is committed repeats the batch: rows that are there are not inserted again, events are published again
+    /// under the same ids.
+    ///
+    /// # Errors
+    /// Only what no retry mends. ClickHouse and Kafka away is no error: this waits.
+    pub async fn load(&mut self, batch: Batch) -> Result<i64, Stop> {
+        let (start, end) = (batch.start, batch.end);
+        self.phase("decoded", start, end);
+        self.compare_with_loaded(&batch.records)?;
+        self.restore(&batch).await?;
+        let fresh = self.drop_duplicates(batch).await?;
+        // Redacting large bodies takes long enough to keep other partitions' tasks waiting.
+        let (rows, letters) = tokio::task::block_in_place(|| self.take_in(fresh));
+        let (insert, again) = self.encode(&rows, start, end)?;
+        if let Some((token, block)) = insert {
+            self.phase("inserting", start, end);
+            self.insert(&token, &block, &rows).await?;
+            self.metrics.rows.inc_by(block.rows() as u64);
+        }
+        if let Some(offsets) = again {
+            persist("aggregating again", || self.sink.aggregate_again(&self.origin, offsets.clone())).await?;
+        }
+        self.phase("inserted", start, end);
+        self.phase("publishing", start, end);
+        self.publish(&rows, &letters).await?;
+        self.phase("published", start, end);
+        self.forget(end);
+        self.metrics.batches.inc();
+        Ok(self.state.parts.first_offset().unwrap_or(end).min(end))
+    }
+
+    /// Says in which phase of its life a batch is; tests that kill this process read it.
+    pub fn phase(&self, phase: &str, start: i64, end: i64) {
+        debug!(phase, partition = self.origin.partition, start, end, "batch");
+    }
+
+    /// Offsets are no identity: a topic that was recreated begins at 0 again.
+    fn compare_with_loaded(&self, records: &[Record]) -> Result<(), Stop> {
+        let differs = |record: &&Record| {
+            let stored = self.state.loaded.get(&record.offset);
+            stored.is_some_and(|hash| *hash != record.hash(&self.origin))
+        };
+        match records.iter().find(differs) {
+            Some(record) => Err(Stop::recreated(&self.origin, record.offset)),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads back what memory lacks of the segments, sessions and exchanges that the batch goes on with.
+    async fn restore(&mut self, batch: &Batch) -> Result<(), Stop> {
+        let frames = || batch.records.iter().filter_map(|record| record.content.as_ref().ok());
+        let segments: HashSet<Uuid> = frames()
+            .map(|frame| frame.segment_id)
+            .filter(|segment| !self.state.segments.knows(*segment))
+            .collect();
+        let missing = self.state.sessions.missing(frames());
+        if segments.is_empty() && missing.is_empty() {
+            return Ok(());
+        }
+        let past = persist("reading back", || {
+            self.sink.past(&self.origin, batch.start, &segments, &missing, self.idle)
+        })
+        .await?;
+        for (segment, ranges) in past.segments {
+            self.state.segments.restore(segment, ranges);
+        }
+        self.state.sessions.restore(&missing, past.sessions, past.exchanges);
+        Ok(())
+    }
+
+    /// Leaves out frames that were seen before, and tells forks from them by their hash.
+    async fn drop_duplicates(&mut self, batch: Batch) -> Result<Vec<(Record, Verdict)>, Stop> {
+        let suspects: HashSet<(Uuid, i64)> = batch
+            .records
+            .iter()
+            .filter_map(|record| record.content.as_ref().ok())
+            .map(|frame| (frame.segment_id, frame.seq))
+            .filter(|(segment, seq)| self.state.segments.contains(*segment, *seq))
+            .collect();
+        let hashes = || self.sink.hashes(&self.origin, batch.start, &suspects);
+        let mut seen: HashMap<(Uuid, i64), Vec<Digest>> = persist("looking up duplicates", hashes).await?;
+        for waiting in self.state.parts.frames() {
+            let frame = waiting.frame.frame();
+            seen.entry((frame.segment_id, frame.seq)).or_default().push(frame.frame_hash);
+        }
+        let mut fresh = Vec::with_capacity(batch.records.len());
+        for record in batch.records {
+            let Ok(frame) = &record.content else {
+                fresh.push((record, Verdict::Undecodable));
+                continue;
+            };
+            if frame.verify_hash().is_err() {
+                // Its sequence number may be a lie as well: it takes no other frame's place.
+                self.metrics.tampered.inc();
+                fresh.push((record, Verdict::Tampered));
+                continue;
+            }
+            let known = seen.entry((frame.segment_id, frame.seq)).or_default();
+            let is_first = self.state.segments.insert(frame.segment_id, frame.seq);
+            if known.contains(&frame.frame_hash) {
+                self.metrics.duplicates.inc();
+                continue;
+            }
+            known.push(frame.frame_hash);
+            let verdict = if is_first { Verdict::Intact } else { Verdict::Fork };
+            if verdict == Verdict::Fork {
+                self.metrics.forks.inc();
+                warn!(partition = self.origin.partition, offset = record.offset, "a fork: two frames with one number");
+            }
+            fresh.push((record, verdict));
+        }
+        Ok(fresh)
+    }
+
+    /// Masks, places and puts together. Gives back the rows of all messages that are whole or given up, and the dead
+    /// letters. The sessions are those of the frames' own order, whenever their rows are complete.
+    fn take_in(&mut self, records: Vec<(Record, Verdict)>) -> (Vec<Row>, Vec<DeadLetter>) {
+        let (mut rows, mut letters) = (Vec::with_capacity(records.len()), Vec::new());
+        for (record, verdict) in records {
+            match record.content {
+                Err(undecodable) => {
+                    self.metrics.undecodable.inc();
+                    letters.push(undecodable.letter(&self.origin, record.offset, record.kafka_time));
+                    rows.push(self.stub(&undecodable, record.offset, record.kafka_time));
+                }
+                Ok(frame) => {
+                    let frame = redaction::mask(frame, &self.redactor);
+                    let place = self.state.sessions.place(&Event::of(record.offset, frame.frame()));
+                    let with = Known {
+                        kafka_time: record.kafka_time,
+                        verdict,
+                        place,
+                    };
+                    let offset = record.offset;
+                    for message in self.state.parts.take(Waiting { offset, frame, with }) {
+                        self.finish(message, &mut rows);
+                    }
+                }
+            }
+        }
+        for message in self.state.parts.expire() {
+            self.finish(message, &mut rows);
+        }
+        (rows, letters)
+    }
+
+    /// Redacts a message and makes its rows.
+    fn finish(&self, message: Message<Known>, rows: &mut Vec<Row>) {
+        let (mut frames, mut known) = (Vec::new(), Vec::new());
+        for waiting in message.frames {
+            known.push((waiting.offset, waiting.with));
+            frames.push(waiting.frame);
+        }
+        let clean = redaction::clean(frames, message.body, &self.redactor);
+        rows.extend(clean.into_iter().zip(known).map(|(frame, (offset, known))| Row {
+            offset,
+            kafka_time: known.kafka_time,
+            frame,
+            verdict: known.verdict,
+            truncated: message.truncated,
+            place: known.place,
+        }));
+    }
+
+    /// The row that keeps the place of a record that is no frame, in the session that its key is in.
+    fn stub(&self, undecodable: &Undecodable, offset: i64, kafka_time: i64) -> Row {
+        let session = undecodable.session_key().and_then(|key| self.state.sessions.latest(&key));
+        Row {
+            offset,
+            kafka_time,
+            frame: CleanFrame::stub(undecodable.frame(&self.origin, offset, kafka_time), undecodable.reason),
+            verdict: Verdict::Undecodable,
+            truncated: false,
+            place: Place {
+                session: session.unwrap_or_default(),
+                ..Place::default()
+            },
+        }
+    }
+
+    /// Encodes the rows that are not in the table, once, under the batch's token; and says which offsets were there.
+    #[allow(clippy::type_complexity, reason = "two answers that only the caller above reads")]
+    fn encode(
+        &self,
+        rows: &[Row],
+        start: i64,
+        end: i64,
+    ) -> Result<(Option<(String, Block)>, Option<std::ops::RangeInclusive<i64>>), Stop> {
+        let (there, missing): (Vec<&Row>, Vec<&Row>) =
+            rows.iter().partition(|row| self.state.loaded.contains_key(&row.offset));
+        let first = there.iter().map(|row| row.offset).min();
+        let again = first.zip(there.iter().map(|row| row.offset).max()).map(|(first, last)| first..=last);
+        if missing.is_empty() {
+            return Ok((None, again));
+        }
+        let mut bytes = Vec::with_capacity(missing.iter().map(|row| 1024 + row.frame.body().map_or(0, <[u8]>::len)).sum());
+        missing.iter().for_each(|row| row.encode(&self.origin, &mut bytes));
+        let mut token = format!("{}{start}-{end}", token_prefix(&self.origin));
+        // A token must never name two sets of rows. Without rows that were there, and without frames that waited for
+        // the end of their message, the set follows from the offsets.
+        let is_plain = there.is_empty() && missing.iter().all(|row| row.offset >= start);
+        if !is_plain {
+            let first = missing.iter().map(|row| row.offset).min().unwrap_or(start);
+            token = format!("{token}/{}-from-{first}", missing.len());
+        }
+        let block = Block::new(&bytes, missing.len()).map_err(|error| Stop::Sink("compressing rows", error))?;
+        Ok((Some((token, block)), again))
+    }
+
+    /// Inserts a block once, however often it has to be tried.
+    async fn insert(&mut self, token: &str, block: &Block, rows: &[Row]) -> Result<(), Stop> {
+        let mut pause = PAUSE.0;
+        loop {
+            if self.state.clock.is_old() {
+                self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
+            }
+            let lease = self.state.clock.now() + i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX / 2);
+            let error = match self.sink.insert(&Insert { token, block }, lease).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match error.fault() {
+                Fault::Stop => return Err(Stop::Sink("inserting", error)),
+                Fault::LeaseExpired | Fault::Retry => {}
+            }
+            self.metrics.insert_retries.inc();
+            warn!(partition = self.origin.partition, token, %error, "an insert failed; trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+            self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
+            if error.code().is_none() && self.has_landed(token, lease, rows).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// After an insert whose fate is unknown: once its lease has run out and nothing of it runs, whether its rows are there.
+    async fn has_landed(&self, token: &str, lease: i64, rows: &[Row]) -> Result<bool, Stop> {
+        let left = lease.saturating_sub(self.state.clock.now());
+        tokio::time::sleep(Duration::from_micros(u64::try_from(left).unwrap_or(0))).await;
+        persist("ending an insert", || self.sink.end_inserts(token)).await?;
+        let missing = || rows.iter().map(|row| row.offset).filter(|offset| !self.state.loaded.contains_key(offset));
+        let (Some(first), Some(last)) = (missing().min(), missing().max()) else {
+            return Ok(true);
+        };
+        let there = persist("reading back", || self.sink.loaded(&self.origin, first)).await?;
+        if !missing().all(|offset| there.contains_key(&offset)) {
+            return Ok(false);
+        }
+        persist("aggregating again", || self.sink.aggregate_again(&self.origin, first..=last)).await?;
+        Ok(true)
+    }
+
+    /// Publishes what the batch means to others and waits for every acknowledgement.
+    async fn publish(&self, rows: &[Row], letters: &[DeadLetter]) -> Result<(), Stop> {
+        let events: Vec<AuditEvent> = rows
+            .iter()
+            .filter(|row| row.verdict != Verdict::Undecodable)
+            .filter_map(|row| {
+                let frame = row.frame.frame();
+                let rpc = frame.rpc.as_ref();
+                let masked = Masked {
+                    name: rpc.and_then(|rpc| rpc.name.as_deref()),
+                    user_agent: frame.client.user_agent.as_deref(),
+                    claimed_name: frame.client.claimed_name.as_deref(),
+                    claimed_version: frame.client.claimed_version.as_deref(),
+                };
+                audit_event(frame, masked, row.place.session)
+            })
+            .collect();
+        let mut pause = PAUSE.0;
+        loop {
+            let published = async {
+                self.publisher.audit(&events).await?;
+                self.publisher.dead_letters(letters).await
+            };
+            match published.await {
+                Ok(()) => return Ok(()),
+                Err(error) if self.publisher.is_fatal() => return Err(Stop::Publish(error)),
+                Err(error) => warn!(partition = self.origin.partition, %error, "publishing failed; trying again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    /// Every row before the next batch is in the table, or waits for its message: memory may go.
+    fn forget(&mut self, end: i64) {
+        self.state.loaded.retain(|offset, _| *offset >= end);
+        if self.state.parts.is_empty() {
+            self.state.sessions.forget(MEMORY);
+            self.state.segments.forget(MEMORY);
+        }
+        self.metrics.session_keys.set(self.state.sessions.keys_in_memory() as i64);
+    }
+}
+
+/// What the token of every insert of one partition begins with.
+#[must_use]
+pub fn token_prefix(origin: &Origin) -> String {
+    format!("{}/{}/{}/", origin.source, origin.topic, origin.partition)
+}

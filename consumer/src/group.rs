@@ -1,0 +1,211 @@
+//! Membership in the consumer group: which partitions are ours, and their committed offsets.
+//!
+//! The group's client reads no records, so its thread does nothing but poll: however long a batch takes and however long
+//! ClickHouse is away, the group never takes us for dead. The protocol is the classic one, cooperative.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use crate::source::{PATIENCE, is_permanent};
+use crate::stop::Stop;
+
+/// What the group says.
+#[derive(Debug)]
+pub enum Change {
+    /// These partitions are ours now.
+    Assigned(Vec<i32>),
+    /// These are not any more. The group waits for the answer, so that another owner does not begin before we have ended.
+    Revoked(Vec<i32>, oneshot::Sender<()>),
+}
+
+/// A committed offset, or what has become of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// The brokers have it.
+    Done,
+    /// The partition is another member's.
+    Lost,
+}
+
+struct Context {
+    changes: mpsc::UnboundedSender<Change>,
+    topic: String,
+    /// How long a revoked partition may take to end.
+    grace: Duration,
+}
+
+impl ClientContext for Context {}
+
+impl ConsumerContext for Context {
+    /// Our partitions are read by clients of their own, so this one's assignment stays empty.
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let ours = list.elements_for_topic(&self.topic);
+        let partitions: Vec<i32> = ours.iter().map(|element| element.partition()).collect();
+        let nothing = TopicPartitionList::new();
+        let result = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                info!(?partitions, "assigned");
+                // The receiver is gone only when everything ends.
+                let _ = self.changes.send(Change::Assigned(partitions));
+                consumer.incremental_assign(&nothing)
+            }
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                info!(?partitions, "revoked");
+                let (ended, wait) = oneshot::channel();
+                if self.changes.send(Change::Revoked(partitions, ended)).is_ok() {
+                    self.wait(wait);
+                }
+                consumer.incremental_unassign(&nothing)
+            }
+            _ => consumer.unassign(),
+        };
+        if let Err(error) = result {
+            error!(%error, "the group's assignment");
+        }
+    }
+}
+
+impl Context {
+    fn wait(&self, mut ended: oneshot::Receiver<()>) {
+        let until = std::time::Instant::now() + self.grace;
+        while std::time::Instant::now() < until {
+            match ended.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => std::thread::sleep(Duration::from_millis(5)),
+                _ => return,
+            }
+        }
+        warn!("a revoked partition has not ended in time; its lease keeps it from doing harm");
+    }
+}
+
+/// A member of the group.
+pub struct Member {
+    consumer: Arc<BaseConsumer<Context>>,
+    topic: String,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Member {
+    /// Joins the group.
+    ///
+    /// # Errors
+    /// Where librdkafka refuses the options.
+    pub fn join(
+        mut config: ClientConfig,
+        group: &str,
+        topic: &str,
+        grace: Duration,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Change>), KafkaError> {
+        let (changes, receiver) = mpsc::unbounded_channel();
+        let context = Context {
+            changes,
+            topic: topic.to_owned(),
+            grace,
+        };
+        let consumer: BaseConsumer<Context> = config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("allow.auto.create.topics", "false")
+            .create_with_context(context)?;
+        consumer.subscribe(&[topic])?;
+        let consumer = Arc::new(consumer);
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (consumer, stop) = (Arc::clone(&consumer), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    if let Some(Err(error)) = consumer.poll(Duration::from_millis(100)) {
+                        warn!(%error, "the group");
+                    }
+                }
+                consumer.unsubscribe();
+            })
+        };
+        let member = Self {
+            consumer,
+            topic: topic.to_owned(),
+            stop,
+            thread: Some(thread),
+        };
+        Ok((member, receiver))
+    }
+
+    /// The group's committed offset of a partition, asked until the brokers answer.
+    ///
+    /// # Errors
+    /// Only one that no retry mends.
+    pub async fn committed(&self, partition: i32) -> Result<Option<i64>, Stop> {
+        loop {
+            let mut list = TopicPartitionList::new();
+            list.add_partition(&self.topic, partition);
+            let consumer = Arc::clone(&self.consumer);
+            let asked = tokio::task::spawn_blocking(move || consumer.committed_offsets(list, PATIENCE)).await;
+            match asked.unwrap_or(Err(KafkaError::Canceled)) {
+                Ok(list) => {
+                    let element = list.find_partition(&self.topic, partition);
+                    return Ok(element.and_then(|element| match element.offset() {
+                        Offset::Offset(offset) => Some(offset),
+                        _ => None,
+                    }));
+                }
+                Err(error) if is_permanent(&error) => return Err(Stop::Kafka(error)),
+                Err(error) => warn!(partition, %error, "the committed offset cannot be had; trying again"),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Commits, and waits for the brokers, as often as it takes.
+    ///
+    /// # Errors
+    /// Only one that no retry mends.
+    pub async fn commit(&self, partition: i32, offset: i64) -> Result<Commit, Stop> {
+        use RDKafkaErrorCode as Code;
+        loop {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+                .map_err(Stop::Kafka)?;
+            let consumer = Arc::clone(&self.consumer);
+            let asked = tokio::task::spawn_blocking(move || consumer.commit(&list, CommitMode::Sync)).await;
+            let Err(error) = asked.unwrap_or(Err(KafkaError::Canceled)) else {
+                return Ok(Commit::Done);
+            };
+            match error.rdkafka_error_code() {
+                Some(Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId) => {
+                    return Ok(Commit::Lost);
+                }
+                _ if is_permanent(&error) => return Err(Stop::Kafka(error)),
+                _ => warn!(partition, offset, %error, "the offset was not committed; trying again"),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Leaves the group: others take over at once.
+    pub fn leave(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed; there is nothing left to do about it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}

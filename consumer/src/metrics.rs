@@ -1,0 +1,103 @@
+//! Figures about loading. Each is documented where it is registered.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Label of figures that each partition has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPartition {
+    partition: i32,
+}
+
+/// All figures.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "each figure's meaning is its help text below")]
+pub struct Metrics {
+    registry: Registry,
+    pub rows: Counter,
+    pub batches: Counter,
+    pub duplicates: Counter,
+    pub forks: Counter,
+    pub tampered: Counter,
+    pub undecodable: Counter,
+    pub insert_retries: Counter,
+    pub lost_to_retention: Counter,
+    pub session_keys: Gauge,
+    lag: Family<OfPartition, Gauge>,
+    offset: Family<OfPartition, Gauge>,
+    newest: Family<OfPartition, Gauge<f64, AtomicU64>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("tapedeck_consumer");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let rows = counter("rows", "Rows inserted into frames");
+        let batches = counter("batches", "Batches loaded");
+        let duplicates = counter("duplicates", "Frames that were there already, by segment, seq and hash");
+        let forks = counter("forks", "Frames whose place in their segment another frame has");
+        let tampered = counter("tampered", "Frames that do not fit their hash");
+        let undecodable = counter("undecodable", "Records that are no frame: dead letters");
+        let insert_retries = counter("insert_retries", "Inserts that were tried again");
+        let lost = "Records that retention removed before they could be loaded";
+        let lost_to_retention = counter("lost_to_retention", lost);
+        let (session_keys, lag, offset, newest) =
+            (Gauge::default(), Family::default(), Family::default(), Family::default());
+        registry.register("session_keys", "Session keys in the memory of the partition loaded last", session_keys.clone());
+        registry.register("lag_records", "Records in the log that have not been read", Family::clone(&lag));
+        registry.register("offset", "Offset up to which records are loaded", Family::clone(&offset));
+        registry.register_with_unit(
+            "newest_record",
+            "Time of the newest loaded record, since 1970",
+            Unit::Seconds,
+            Family::clone(&newest),
+        );
+        Self {
+            registry,
+            rows,
+            batches,
+            duplicates,
+            forks,
+            tampered,
+            undecodable,
+            insert_retries,
+            lost_to_retention,
+            session_keys,
+            lag,
+            offset,
+            newest,
+        }
+    }
+}
+
+impl Metrics {
+    /// A partition's records below `offset` are loaded; the newest is from `time`, milliseconds since 1970.
+    pub fn loaded_up_to(&self, partition: i32, offset: i64, time: i64) {
+        let label = OfPartition { partition };
+        self.offset.get_or_create(&label).set(offset);
+        self.newest.get_or_create(&label).set(time as f64 / 1000.0);
+    }
+
+    /// A partition's log ends at `end`, and has been read up to `position`.
+    pub fn log_end(&self, partition: i32, end: i64, position: i64) {
+        self.lag.get_or_create(&OfPartition { partition }).set(end - position);
+    }
+
+    /// All figures in OpenMetrics' text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a String does not fail");
+        text
+    }
+}

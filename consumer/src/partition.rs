@@ -1,0 +1,258 @@
+//! The life of a partition while it is ours: take over, then batch after batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::batch::{Batch, Loader, Tools, token_prefix};
+use crate::config::Limits;
+use crate::group::{Commit, Member};
+use crate::record::Record;
+use crate::rows::Origin;
+use crate::sink::ServerClock;
+use crate::source::{Next, Source};
+use crate::stop::{Stop, persist};
+
+/// How often the ends of the log are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// A partition that is ours.
+#[derive(Debug)]
+pub struct Partition {
+    /// Which.
+    pub origin: Origin,
+    /// The group.
+    pub member: Arc<Member>,
+    /// How to reach Kafka.
+    pub kafka: ClientConfig,
+    /// The group's name.
+    pub group: String,
+    /// When a batch is full.
+    pub limits: Limits,
+    /// How long a batch may take to end after the partition was revoked.
+    pub grace: Duration,
+    /// What a loader is made of.
+    pub tools: Tools,
+    /// The partition is not ours any more.
+    pub revoked: CancellationToken,
+}
+
+/// Where to begin, and what is known there.
+struct Beginning {
+    source: Source,
+    loader: Loader,
+    position: i64,
+}
+
+impl Partition {
+    /// Loads batch after batch until the partition is revoked.
+    ///
+    /// # Errors
+    /// Why nothing of this partition can be loaded any more.
+    pub async fn run(self) -> Result<(), Stop> {
+        let revoked = self.revoked.clone();
+        let beginning = tokio::select! {
+            () = revoked.cancelled() => return Ok(()),
+            beginning = self.take_over() => beginning?,
+        };
+        let grace = self.grace;
+        // A batch that does not end in time is abandoned: what was inserted is found by the next owner.
+        tokio::select! {
+            result = self.load_batches(beginning) => result,
+            () = async { revoked.cancelled().await; sleep(grace).await } => {
+                warn!(partition = self.origin.partition, "revoked: abandoned a batch");
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes sure that no earlier owner's insert can land any more, and finds out what has landed.
+    async fn take_over(&self) -> Result<Beginning, Stop> {
+        let (sink, origin) = (&self.tools.sink, &self.origin);
+        let clock = persist("asking for the time", || ServerClock::ask(sink)).await?;
+        // Every lease that was ever handed out for this partition has run out after this by ClickHouse's own clock:
+        // elapsed time here counts against it, and the clock read above is not ahead of it.
+        sleep(self.tools.lease).await;
+        let prefix = token_prefix(origin);
+        persist("ending inserts", || sink.end_inserts(&prefix)).await?;
+        let source = Source::new(
+            self.kafka.clone(),
+            &self.group,
+            &origin.topic,
+            origin.partition,
+            self.limits.bytes,
+        )
+        .map_err(Stop::Kafka)?;
+        let (first, end) = source.ends_at_last().await?;
+        let committed = self.member.committed(origin.partition).await?;
+        let wanted = match committed {
+            Some(offset) => offset,
+            None => persist("reading back", || sink.contiguous_end(origin)).await?.unwrap_or(first),
+        };
+        if end < wanted {
+            return Err(self.shorter(end, wanted));
+        }
+        self.compare_last_loaded(&source, wanted, first).await?;
+        let position = self.after_retention(wanted, first).await?;
+        let loaded = persist("reading back", || sink.loaded(origin, position)).await?;
+        info!(
+            partition = origin.partition,
+            position,
+            loaded = loaded.len(),
+            "taken over"
+        );
+        source.go_to(position).map_err(Stop::Kafka)?;
+        Ok(Beginning {
+            loader: Loader::new(origin.clone(), self.tools.clone(), clock, loaded),
+            source,
+            position,
+        })
+    }
+
+    /// The record that was loaded last must still be itself, where it is still in the log.
+    async fn compare_last_loaded(&self, source: &Source, position: i64, first: i64) -> Result<(), Stop> {
+        let (sink, origin) = (&self.tools.sink, &self.origin);
+        let last = persist("reading back", || sink.last_before(origin, position)).await?;
+        let Some((offset, hash)) = last.filter(|(offset, _)| *offset >= first) else {
+            return Ok(());
+        };
+        source.go_to(offset).map_err(Stop::Kafka)?;
+        loop {
+            match source.next().await {
+                Next::Record(record) if record.offset == offset && record.hash(origin) == hash => return Ok(()),
+                Next::Record(_) => return Err(Stop::recreated(origin, offset)),
+                Next::Astray => {
+                    let (first, end) = source.ends_at_last().await?;
+                    if end <= offset {
+                        return Err(self.shorter(end, position));
+                    }
+                    if first > offset {
+                        return Ok(());
+                    }
+                    source.go_to(offset).map_err(Stop::Kafka)?;
+                }
+            }
+        }
+    }
+
+    /// Notes what retention removed before it was read, and gives back where to go on.
+    async fn after_retention(&self, position: i64, first: i64) -> Result<i64, Stop> {
+        if position >= first {
+            return Ok(position);
+        }
+        let (sink, origin) = (&self.tools.sink, &self.origin);
+        warn!(
+            partition = origin.partition,
+            first = position,
+            last = first - 1,
+            "records were removed by retention before they could be loaded: they are LOST"
+        );
+        self.tools.metrics.lost_to_retention.inc_by((first - position).unsigned_abs());
+        persist("noting a gap", || sink.note_gap(origin, position..=first - 1, "retention")).await?;
+        Ok(first)
+    }
+
+    async fn load_batches(&self, beginning: Beginning) -> Result<(), Stop> {
+        let Beginning {
+            source,
+            mut loader,
+            mut position,
+        } = beginning;
+        let mut committed = None;
+        while let Some(batch) = self.collect(&source, &mut position).await? {
+            let (start, end) = (batch.start, batch.end);
+            let newest = batch.records.last().map_or(0, |record| record.kafka_time);
+            let offset = loader.load(batch).await?;
+            if committed != Some(offset) {
+                match self.member.commit(self.origin.partition, offset).await? {
+                    Commit::Done => committed = Some(offset),
+                    Commit::Lost => {
+                        warn!(partition = self.origin.partition, "the partition is another member's");
+                        return Ok(());
+                    }
+                }
+            }
+            loader.phase("committed", start, end);
+            self.tools.metrics.loaded_up_to(self.origin.partition, end, newest);
+        }
+        Ok(())
+    }
+
+    /// Gathers records until the batch is full or old enough; `None` once the partition is revoked.
+    async fn collect(&self, source: &Source, position: &mut i64) -> Result<Option<Batch>, Stop> {
+        let start = *position;
+        let mut records: Vec<Record> = Vec::new();
+        let mut bytes = 0;
+        let mut full = None;
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        look.reset();
+        while records.len() < self.limits.rows && bytes < self.limits.bytes {
+            // With nothing gathered there is no hurry; the branch is then disabled and its time never comes.
+            let deadline = full.unwrap_or_else(Instant::now);
+            tokio::select! {
+                biased;
+                () = self.revoked.cancelled() => return Ok(None),
+                () = sleep_until(deadline), if full.is_some() => break,
+                _ = look.tick() => self.look_at_end(source, *position).await?,
+                next = source.next() => match next {
+                    Next::Record(record) => {
+                        full.get_or_insert_with(|| Instant::now() + self.limits.every);
+                        *position = record.offset + 1;
+                        bytes += record.size as u64;
+                        records.push(record);
+                    }
+                    Next::Astray => {
+                        let (first, end) = source.ends_at_last().await?;
+                        if end < *position {
+                            return Err(self.shorter(end, *position));
+                        }
+                        if first > *position && !records.is_empty() {
+                            // What was gathered is loaded first; the same comes again with the next batch.
+                            source.go_to(*position).map_err(Stop::Kafka)?;
+                            break;
+                        }
+                        *position = self.after_retention(*position, first).await?;
+                        if records.is_empty() && *position > start {
+                            source.go_to(*position).map_err(Stop::Kafka)?;
+                            return Box::pin(self.collect(source, position)).await;
+                        }
+                        sleep(Duration::from_millis(200)).await;
+                        source.go_to(*position).map_err(Stop::Kafka)?;
+                    }
+                },
+            }
+        }
+        Ok(Some(Batch {
+            start,
+            end: *position,
+            records,
+        }))
+    }
+
+    /// A log that ends before what was read from it is another log.
+    async fn look_at_end(&self, source: &Source, position: i64) -> Result<(), Stop> {
+        match source.ends().await {
+            Ok((_, end)) if end < position => Err(self.shorter(end, position)),
+            Ok((_, end)) => {
+                self.tools.metrics.log_end(self.origin.partition, end, position);
+                Ok(())
+            }
+            // The brokers are away: nothing can be said, and librdkafka keeps trying.
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn shorter(&self, end: i64, position: i64) -> Stop {
+        Stop::Shorter {
+            topic: self.origin.topic.clone(),
+            partition: self.origin.partition,
+            end,
+            position,
+        }
+    }
+}

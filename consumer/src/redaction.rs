@@ -1,0 +1,316 @@
+//! Where secrets end: what goes in is a frame as recorded, what comes out can be stored and published.
+//!
+//! [`mask`] masks a frame's texts and takes its payload away; [`clean`] redacts the payload of a whole message and gives
+//! back one [`CleanFrame`] per frame of it. Rows and publishers take nothing else, and nothing else makes one.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tapedeck_redact::{Content, Context, DropReason, Finding, Outcome, Redactor};
+use tapedeck_schemas::{Commitments, Counters, Direction, Frame, Payload, Salt, Salts};
+
+#[cfg(test)]
+mod tests;
+
+/// What became of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// There was none.
+    None,
+    /// It is here as recorded.
+    Unchanged,
+    /// It is here, masked; of a message of several parts, all of it.
+    Masked,
+    /// It is masked, and on the last part's row with the whole message.
+    Joined,
+    /// Nothing of it is left; the reason's stable name.
+    Dropped(&'static str),
+}
+
+impl Fate {
+    /// The name in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Unchanged => "unchanged",
+            Self::Masked => "masked",
+            Self::Joined => "joined",
+            Self::Dropped(_) => "dropped",
+        }
+    }
+}
+
+/// A frame whose texts are masked and whose payload is still secret.
+#[derive(Debug)]
+pub struct MaskedFrame {
+    /// Invariant: no payload, no salts.
+    frame: Frame,
+    payload: Option<Payload>,
+    salts: Salts,
+    metadata_masked: bool,
+    direct_masked: bool,
+    rules: Vec<Arc<str>>,
+}
+
+impl MaskedFrame {
+    /// The frame without its payload and salts.
+    #[must_use]
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// Takes the payload away, unredacted. What is taken is lost to [`clean`]'s `Unchanged`; the caller keeps it for that.
+    pub(crate) fn take_payload(&mut self) -> Option<Payload> {
+        self.payload.take()
+    }
+}
+
+/// A frame that may be stored and published.
+#[derive(Clone, Debug)]
+pub struct CleanFrame {
+    /// Invariant: no payload, no salts, texts masked.
+    frame: Frame,
+    body: Option<Bytes>,
+    fate: Fate,
+    rules: Vec<Arc<str>>,
+    salts: (Option<Salt>, Option<Salt>),
+    direct_masked: bool,
+}
+
+impl CleanFrame {
+    /// The frame without payload and salts.
+    #[must_use]
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// The redacted payload.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
+    /// What became of the payload.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    /// Rules that masked something, each once.
+    #[must_use]
+    pub fn rules(&self) -> &[Arc<str>] {
+        &self.rules
+    }
+
+    /// The salt of the payload's commitment, where the payload is unchanged.
+    #[must_use]
+    pub fn payload_salt(&self) -> Option<Salt> {
+        self.salts.0
+    }
+
+    /// The salt of the metadata's commitment, where nothing of it was masked.
+    #[must_use]
+    pub fn metadata_salt(&self) -> Option<Salt> {
+        self.salts.1
+    }
+
+    /// A field was masked that the frame hash covers directly.
+    #[must_use]
+    pub fn direct_masked(&self) -> bool {
+        self.direct_masked
+    }
+
+    /// The place of a record that is no frame: nothing of the record itself.
+    #[must_use]
+    pub fn stub(frame: Frame, reason: &'static str) -> Self {
+        Self {
+            frame: Frame {
+                payload: None,
+                salts: Salts::default(),
+                commitments: Commitments::default(),
+                counters: Counters::default(),
+                ..frame
+            },
+            body: None,
+            fate: Fate::Dropped(reason),
+            rules: Vec::new(),
+            salts: (None, None),
+            direct_masked: false,
+        }
+    }
+}
+
+/// Masks every text of a frame that a client or a target chose.
+#[must_use]
+pub fn mask(mut frame: Frame, redactor: &Redactor) -> MaskedFrame {
+    let payload = frame.payload.take();
+    let salts = std::mem::take(&mut frame.salts);
+    let mut masks = Masks {
+        redactor,
+        rules: Vec::new(),
+    };
+    let mut metadata_masked = false;
+    if let Some(principal) = &mut frame.principal {
+        let (mut name, mut email) = (principal.name.clone(), principal.email.clone());
+        let masked = masks.mask(&mut name) | masks.mask(&mut email);
+        if masked {
+            let principal = Arc::make_mut(principal);
+            (principal.name, principal.email) = (name, email);
+            metadata_masked = true;
+        }
+    }
+    metadata_masked |= masks.mask(&mut frame.client.user_agent);
+    metadata_masked |= masks.mask(&mut frame.client.claimed_name);
+    metadata_masked |= masks.mask(&mut frame.client.claimed_version);
+    let mut direct_masked = masks.mask(&mut frame.protocol.revision);
+    direct_masked |= masks.mask(&mut frame.traceparent);
+    direct_masked |= masks.mask(&mut frame.http.content_type);
+    if let Some(rpc) = &mut frame.rpc {
+        metadata_masked |= masks.mask(&mut rpc.name);
+        direct_masked |= masks.mask(&mut rpc.method);
+        direct_masked |= masks.mask(&mut rpc.id);
+    }
+    if let Some(sse) = &mut frame.sse {
+        metadata_masked |= masks.mask(&mut sse.id);
+        metadata_masked |= masks.mask(&mut sse.event);
+        metadata_masked |= masks.mask(&mut sse.comment);
+    }
+    MaskedFrame {
+        rules: masks.rules,
+        frame,
+        payload,
+        salts,
+        metadata_masked,
+        direct_masked,
+    }
+}
+
+struct Masks<'a> {
+    redactor: &'a Redactor,
+    rules: Vec<Arc<str>>,
+}
+
+impl Masks<'_> {
+    /// Masks a text in place; true if it changed. Short numbers, most JSON-RPC ids, are left alone without a look.
+    fn mask(&mut self, text: &mut Option<String>) -> bool {
+        let Some(original) = text.as_deref() else { return false };
+        if original.len() < 8 {
+            return false;
+        }
+        let redacted = self.redactor.redact_text(original, &Context::default());
+        if redacted.outcome() == Outcome::Unchanged {
+            return false;
+        }
+        note(&mut self.rules, redacted.findings());
+        let masked = redacted.text().unwrap_or_default().to_owned();
+        *text = Some(masked);
+        true
+    }
+}
+
+fn note(rules: &mut Vec<Arc<str>>, findings: &[Finding]) {
+    for finding in findings {
+        if !rules.contains(&finding.rule) {
+            rules.push(Arc::clone(&finding.rule));
+        }
+    }
+}
+
+/// The payload of a whole message.
+#[derive(Debug)]
+pub enum Body {
+    /// Its parts, in order; as many as there are frames that had one.
+    Parts(Vec<Option<Payload>>),
+    /// It is not to be kept, and why.
+    Withheld(DropReason),
+}
+
+/// Redacts the payload of one message. `frames` are its parts in order, their payloads taken; there is at least one.
+#[must_use]
+pub fn clean(frames: Vec<MaskedFrame>, body: Body, redactor: &Redactor) -> Vec<CleanFrame> {
+    let parts = match body {
+        Body::Withheld(reason) => return frames.into_iter().map(|frame| frame.drop_payload(reason)).collect(),
+        Body::Parts(parts) => parts,
+    };
+    let whole: Cow<'_, [u8]> = match parts.as_slice() {
+        [] | [None] => Cow::Borrowed(&[]),
+        [Some(only)] => Cow::Borrowed(&only.0),
+        several => Cow::Owned(several.iter().flatten().flat_map(|part| part.0.iter().copied()).collect()),
+    };
+    let last = frames.last().map(|frame| &frame.frame);
+    let context = last.map(context).unwrap_or_default();
+    let redacted = redactor.redact(&whole, &context);
+    match redacted.outcome() {
+        Outcome::Unchanged => frames
+            .into_iter()
+            .zip(parts)
+            .map(|(frame, part)| frame.keep_payload(part))
+            .collect(),
+        Outcome::Dropped(reason) => frames.into_iter().map(|frame| frame.drop_payload(reason)).collect(),
+        Outcome::Masked => {
+            let body = Bytes::copy_from_slice(redacted.body().unwrap_or_default());
+            let count = frames.len();
+            let each = |(index, frame): (usize, MaskedFrame)| {
+                let is_last = index + 1 == count;
+                frame.mask_payload(is_last.then(|| body.clone()), redacted.findings())
+            };
+            frames.into_iter().enumerate().map(each).collect()
+        }
+    }
+}
+
+fn context(frame: &Frame) -> Context<'_> {
+    let rpc = frame.rpc.as_ref();
+    let content_type = frame.http.content_type.as_deref().unwrap_or_default();
+    let is_text = content_type.starts_with("text/") && !content_type.starts_with("text/event-stream");
+    Context {
+        tenant: &frame.tenant,
+        target: &frame.target,
+        method: rpc.and_then(|rpc| rpc.method.as_deref()),
+        name: rpc.and_then(|rpc| rpc.name.as_deref()),
+        direction: match frame.direction {
+            Direction::ToTarget => Some(tapedeck_redact::Direction::ToTarget),
+            Direction::ToClient => Some(tapedeck_redact::Direction::ToClient),
+            Direction::None => None,
+        },
+        content: if is_text { Content::Text } else { Content::Json },
+    }
+}
+
+impl MaskedFrame {
+    fn finish(self, body: Option<Bytes>, fate: Fate, findings: &[Finding]) -> CleanFrame {
+        let mut rules = self.rules;
+        note(&mut rules, findings);
+        // A salt beside a mask would let anyone try all values.
+        let payload_salt = self.salts.payload.filter(|_| fate == Fate::Unchanged);
+        let metadata_salt = (!self.metadata_masked).then_some(self.salts.metadata);
+        CleanFrame {
+            frame: self.frame,
+            body,
+            fate,
+            rules,
+            salts: (payload_salt, metadata_salt),
+            direct_masked: self.direct_masked,
+        }
+    }
+
+    fn keep_payload(self, payload: Option<Payload>) -> CleanFrame {
+        let fate = if payload.is_some() { Fate::Unchanged } else { Fate::None };
+        self.finish(payload.map(|payload| payload.0), fate, &[])
+    }
+
+    fn mask_payload(self, body: Option<Bytes>, findings: &[Finding]) -> CleanFrame {
+        let fate = if body.is_some() { Fate::Masked } else { Fate::Joined };
+        self.finish(body, fate, findings)
+    }
+
+    fn drop_payload(self, reason: DropReason) -> CleanFrame {
+        let fate = match self.frame.commitments.payload {
+            Some(_) => Fate::Dropped(reason.as_str()),
+            None => Fate::None,
+        };
+        self.finish(None, fate, &[])
+    }
+}

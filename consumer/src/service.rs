@@ -1,0 +1,165 @@
+//! The consumer as a service: one task per assigned partition, until it is told to end or cannot go on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapedeck_redact::Redactor;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::admin::Admin;
+use crate::batch::Tools;
+use crate::config::Config;
+use crate::group::{Change, Member};
+use crate::metrics::Metrics;
+use crate::partition::Partition;
+use crate::publish::{PublishError, Publisher};
+use crate::rows::Origin;
+use crate::sink::Sink;
+use crate::stop::Stop;
+
+/// How long a batch may take to end when its partition is revoked, or the service ends.
+const GRACE: Duration = Duration::from_secs(10);
+/// Longest wait for the acknowledgement of one published record; then it is tried again.
+const DELIVERY: Duration = Duration::from_secs(30);
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// A client of Kafka could not be made.
+    #[error("Kafka: {0}")]
+    Kafka(#[from] rdkafka::error::KafkaError),
+    /// The producer could not be made.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The built-in rules are wrong.
+    #[error("redaction rules: {0}")]
+    Rules(#[from] tapedeck_redact::ConfigError),
+    /// The address is taken, or not ours.
+    #[error("admin_listen: {0}")]
+    Listen(#[source] std::io::Error),
+    /// A partition cannot be loaded any more.
+    #[error("{0}")]
+    Stop(#[from] Stop),
+    /// A partition's task panicked: a mistake in this program.
+    #[error("a task failed: {0}")]
+    Panic(#[from] tokio::task::JoinError),
+}
+
+/// Runs until `shutdown`, then ends what is under way and leaves the group.
+///
+/// # Errors
+/// What cannot be mended by waiting; one partition that cannot go on ends all, so that somebody looks.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), ServiceError> {
+    let kafka = config.kafka.client_config();
+    let names = &config.kafka.topics;
+    let metrics = Arc::new(Metrics::default());
+    let sink = Sink::new(&config.clickhouse);
+    let tools = Tools {
+        sink: sink.clone(),
+        publisher: Publisher::new(kafka.clone(), names.audit(), names.deadletter(), DELIVERY)?,
+        redactor: Arc::new(Redactor::new(tapedeck_redact::Config::default())?),
+        metrics: Arc::clone(&metrics),
+        lease: config.lease,
+        idle: config.idle,
+    };
+    let mut tasks = JoinSet::new();
+    if let Some(address) = config.admin_listen {
+        let listener = TcpListener::bind(address).await.map_err(ServiceError::Listen)?;
+        let address = listener.local_addr().map_err(ServiceError::Listen)?;
+        info!(%address, "serving health and metrics");
+        let admin = Admin { metrics, sink };
+        tasks.spawn(async move {
+            admin.serve(listener).await;
+            Ok(())
+        });
+    }
+    let (member, changes) = Member::join(kafka.clone(), &config.group, names.frames(), GRACE + Duration::from_secs(2))?;
+    let member = Arc::new(member);
+    let partition = |number| Partition {
+        origin: Origin {
+            source: config.source.clone(),
+            topic: names.frames().to_owned(),
+            partition: number,
+        },
+        member: Arc::clone(&member),
+        kafka: kafka.clone(),
+        group: config.group.clone(),
+        limits: config.limits,
+        grace: GRACE,
+        tools: tools.clone(),
+        revoked: CancellationToken::new(),
+    };
+    let result = supervise(partition, changes, &mut tasks, &shutdown).await;
+    tasks.shutdown().await;
+    if let Ok(member) = Arc::try_unwrap(member) {
+        // Leaving waits for the brokers, so it must not hold up the runtime's threads.
+        let left = tokio::task::spawn_blocking(move || member.leave());
+        let _ = tokio::time::timeout(Duration::from_secs(5), left).await;
+    }
+    result
+}
+
+struct Task {
+    revoked: CancellationToken,
+    handle: AbortHandle,
+}
+
+impl Task {
+    /// Tells the task to end, and waits until it has.
+    async fn end(self) {
+        self.revoked.cancel();
+        while !self.handle.is_finished() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+async fn supervise(
+    partition: impl Fn(i32) -> Partition,
+    mut changes: mpsc::UnboundedReceiver<Change>,
+    tasks: &mut JoinSet<Result<(), Stop>>,
+    shutdown: &CancellationToken,
+) -> Result<(), ServiceError> {
+    let mut owned: HashMap<i32, Task> = HashMap::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => {
+                for task in owned.values() {
+                    task.revoked.cancel();
+                }
+                for (_, task) in owned.drain() {
+                    task.end().await;
+                }
+                return Ok(());
+            }
+            Some(ended) = tasks.join_next() => ended??,
+            Some(change) = changes.recv() => match change {
+                Change::Assigned(numbers) => {
+                    for number in numbers {
+                        if let Some(before) = owned.remove(&number) {
+                            before.end().await;
+                        }
+                        let partition = partition(number);
+                        let revoked = partition.revoked.clone();
+                        let handle = tasks.spawn(partition.run());
+                        owned.insert(number, Task { revoked, handle });
+                    }
+                }
+                Change::Revoked(numbers, done) => {
+                    let ended: Vec<Task> = numbers.iter().filter_map(|number| owned.remove(number)).collect();
+                    ended.iter().for_each(|task| task.revoked.cancel());
+                    for task in ended {
+                        task.end().await;
+                    }
+                    // Nobody waits any more if it took too long; the lease covers that.
+                    let _ = done.send(());
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Which session a frame belongs to: a pure state machine over one partition's frames, in their order.
+//!
+//! The rule, and why a replay of the topic gives the same ids:
+//!
+//! - An `initialize`, request and answer, belongs to a session whose id is its own exchange id. Answered without an
+//!   error, it becomes the *current* session of its (session key, client address, claimed name).
+//! - A frame that carries a verified session belongs to that.
+//! - All frames of an exchange belong to the session of its first.
+//! - Any other exchange joins the current session of its (session key, address, claimed name); one without a claimed name
+//!   joins the session that was started last under (session key, address), which is marked `shared` when there is a choice.
+//!   Where there is none, or it has been idle for longer than the limit by frame time, the exchange starts one with its
+//!   own id.
+//! - A refusal joins a current session, and starts none: it stands alone under its own exchange id.
+//! - The recorder's own events (segments, gaps) belong to no session.
+//!
+//! Nothing here is kept for good. What is not in memory is restored from the rows before the batch, so [`Sessions::missing`]
+//! says what a batch needs and the caller reads it back first. A session key's frames are all in one partition.
+
+use std::collections::{HashMap, HashSet};
+
+use tapedeck_schemas::{Direction, Frame, Kind, RpcKind, SessionKey};
+use uuid::Uuid;
+
+mod event;
+#[cfg(test)]
+mod tests;
+
+pub use event::Event;
+
+/// The place of one frame in its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Place {
+    /// The session; nil for none.
+    pub session: Uuid,
+    /// This frame made the session the current one of its client.
+    pub starts: bool,
+    /// Cumulative, this frame included.
+    pub totals: Totals,
+}
+
+/// What is known of a session up to and including a frame; every field only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Several clients that cannot be told apart may be in it.
+    pub shared: bool,
+    /// Frames.
+    pub frames: u64,
+    /// JSON-RPC requests to the target.
+    pub calls: u64,
+    /// Error answers, results that say `isError`, refusals, and exchanges that ended badly.
+    pub errors: u64,
+    /// Payload bytes, both directions.
+    pub bytes: u64,
+}
+
+/// A session as the rows before a batch have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredSession {
+    /// Its session key.
+    pub key: SessionKey,
+    /// Its id.
+    pub session: Uuid,
+    /// Time of its latest frame, microseconds since 1970.
+    pub last: i64,
+    /// Its totals.
+    pub totals: Totals,
+    /// Where it was made current: the Kafka offset, the client's address, and its claimed name.
+    pub started: Option<(i64, String, Option<String>)>,
+}
+
+/// An exchange as the rows before a batch have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredExchange {
+    /// Its session key.
+    pub key: SessionKey,
+    /// Its id.
+    pub exchange: Uuid,
+    /// Its session; nil where its rows have none.
+    pub session: Uuid,
+    /// An `initialize` that has not been answered: the client's address and claimed name.
+    pub opens: Option<(String, Option<String>)>,
+}
+
+/// What a batch needs and memory does not hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Session keys, each with the earliest frame time at which the batch needs it.
+    pub keys: HashMap<SessionKey, i64>,
+    /// Exchanges that began before the batch.
+    pub exchanges: HashSet<(SessionKey, Uuid)>,
+    /// Sessions named by frames.
+    pub sessions: HashSet<(SessionKey, Uuid)>,
+}
+
+impl Missing {
+    /// Nothing is missing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.exchanges.is_empty() && self.sessions.is_empty()
+    }
+}
+
+/// Address and claimed name of a client.
+type Slot = (String, Option<String>);
+
+#[derive(Debug, Default)]
+struct Key {
+    current: HashMap<Slot, Current>,
+    exchanges: HashMap<Uuid, Exchange>,
+    sessions: HashMap<Uuid, Session>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    session: Uuid,
+    /// Kafka offset of the frame that started it.
+    started: i64,
+}
+
+#[derive(Debug)]
+struct Exchange {
+    session: Uuid,
+    /// An `initialize` that awaits its answer, and whose session that makes current.
+    opens: Option<Slot>,
+    ended: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    last: i64,
+    totals: Totals,
+}
+
+/// The sessions of one partition.
+#[derive(Debug)]
+pub struct Sessions {
+    keys: HashMap<SessionKey, Key>,
+    /// Microseconds.
+    idle: i64,
+}
+
+impl Sessions {
+    /// Knows nothing; a session ends after `idle` microseconds without a frame.
+    #[must_use]
+    pub fn new(idle: i64) -> Self {
+        Self {
+            keys: HashMap::new(),
+            idle,
+        }
+    }
+
+    /// What has to be restored before these frames can be placed.
+    pub fn missing<'a>(&self, frames: impl Iterator<Item = &'a Frame>) -> Missing {
+        let mut missing = Missing::default();
+        let mut opened = HashSet::new();
+        for frame in frames.filter(|frame| !is_recorders_own(frame.kind)) {
+            let key = self.keys.get(&frame.session_key);
+            if key.is_none() {
+                let earliest = missing.keys.entry(frame.session_key).or_insert(frame.time);
+                *earliest = frame.time.min(*earliest);
+            }
+            if key.is_some_and(|key| key.exchanges.contains_key(&frame.exchange_id)) {
+                continue;
+            }
+            let exchange = (frame.session_key, frame.exchange_id);
+            if opens_exchange(frame) {
+                opened.insert(exchange);
+            } else if !opened.contains(&exchange) {
+                missing.exchanges.insert(exchange);
+            }
+            if let Some(session) = frame.session_id
+                && key.is_none_or(|key| !key.sessions.contains_key(&session))
+                && !opened.contains(&(frame.session_key, session))
+            {
+                missing.sessions.insert((frame.session_key, session));
+            }
+        }
+        missing
+    }
+
+    /// Takes in what rows say. Call once with everything that [`missing`](Self::missing) named, exchanges' sessions too.
+    pub fn restore(&mut self, missing: &Missing, sessions: Vec<RestoredSession>, exchanges: Vec<RestoredExchange>) {
+        // A key without rows is known from now on to have none.
+        for key in missing.keys.keys() {
+            self.keys.entry(*key).or_default();
+        }
+        for restored in sessions {
+            let key = self.keys.entry(restored.key).or_default();
+            key.sessions.entry(restored.session).or_insert(Session {
+                last: restored.last,
+                totals: restored.totals,
+            });
+            if !missing.keys.contains_key(&restored.key) {
+                continue;
+            }
+            if let Some((started, address, name)) = restored.started {
+                let current = key.current.entry((address, name)).or_insert(Current {
+                    session: restored.session,
+                    started,
+                });
+                if started > current.started {
+                    *current = Current {
+                        session: restored.session,
+                        started,
+                    };
+                }
+            }
+        }
+        for restored in exchanges {
+            let key = self.keys.entry(restored.key).or_default();
+            key.exchanges.entry(restored.exchange).or_insert(Exchange {
+                session: restored.session,
+                opens: restored.opens,
+                ended: false,
+            });
+        }
+    }
+
+    /// Places one frame, the next of its partition.
+    pub fn place(&mut self, event: &Event<'_>) -> Place {
+        if is_recorders_own(event.kind) {
+            return Place::default();
+        }
+        let idle = self.idle;
+        let key = self.keys.entry(event.key).or_default();
+        let mut starts = false;
+        if !key.exchanges.contains_key(&event.exchange) {
+            let (session, opens);
+            (session, opens, starts) = key.open(event, idle);
+            key.exchanges.insert(
+                event.exchange,
+                Exchange {
+                    session,
+                    opens,
+                    ended: false,
+                },
+            );
+        }
+        let exchange = key
+            .exchanges
+            .get_mut(&event.exchange)
+            .expect("inserted above where it was absent");
+        exchange.ended |= event.ends;
+        let session = exchange.session;
+        if event.answers_initialize()
+            && let Some(slot) = exchange.opens.take()
+        {
+            key.current.insert(
+                slot,
+                Current {
+                    session,
+                    started: event.offset,
+                },
+            );
+            starts = true;
+        }
+        let known = key.sessions.entry(session).or_insert(Session {
+            last: event.time,
+            totals: Totals::default(),
+        });
+        known.last = known.last.max(event.time);
+        let totals = &mut known.totals;
+        totals.frames += 1;
+        totals.bytes += event.bytes;
+        totals.calls += u64::from(event.is_call());
+        totals.errors += u64::from(event.is_error());
+        Place {
+            session,
+            starts,
+            totals: *totals,
+        }
+    }
+
+    /// The session that something without a frame of its own, such as an undecodable record, is shown in: the one
+    /// started last under the key. It stays untouched.
+    #[must_use]
+    pub fn latest(&self, key: &SessionKey) -> Option<Uuid> {
+        let current = self.keys.get(key)?.current.values();
+        Some(current.max_by_key(|current| current.started)?.session)
+    }
+
+    /// Forgets exchanges that have ended; whatever of them still comes is read back. Call when every row before the next
+    /// batch is in the table. With more than `limit` keys in memory, all is forgotten.
+    pub fn forget(&mut self, limit: usize) {
+        if self.keys.len() > limit {
+            self.keys.clear();
+            return;
+        }
+        for key in self.keys.values_mut() {
+            key.exchanges.retain(|_, exchange| !exchange.ended);
+        }
+    }
+
+    /// Session keys in memory.
+    #[must_use]
+    pub fn keys_in_memory(&self) -> usize {
+        self.keys.len()
+    }
+}
+
+impl Key {
+    /// The session of an exchange's first frame, whose current session it may become, and whether it has become current.
+    fn open(&mut self, event: &Event<'_>, idle: i64) -> (Uuid, Option<Slot>, bool) {
+        let slot = || (event.address.to_owned(), event.name.map(str::to_owned));
+        if event.is_initialize() {
+            let opens = (event.kind == Kind::Message).then(slot);
+            return (event.exchange, opens, false);
+        }
+        if let Some(session) = event.session {
+            return (session, None, false);
+        }
+        if let Some(session) = self.find(event, idle) {
+            return (session, None, false);
+        }
+        if event.kind == Kind::Refused {
+            return (event.exchange, None, false);
+        }
+        let current = Current {
+            session: event.exchange,
+            started: event.offset,
+        };
+        self.current.insert(slot(), current);
+        (event.exchange, None, true)
+    }
+
+    fn find(&mut self, event: &Event<'_>, idle: i64) -> Option<Uuid> {
+        let sessions = &mut self.sessions;
+        let is_live = |sessions: &HashMap<Uuid, Session>, current: &Current| {
+            sessions
+                .get(&current.session)
+                .is_some_and(|session| event.time.saturating_sub(session.last) <= idle)
+        };
+        if event.name.is_some() {
+            let slot = (event.address.to_owned(), event.name.map(str::to_owned));
+            let current = self.current.get(&slot)?;
+            return is_live(sessions, current).then_some(current.session);
+        }
+        let mut live = self
+            .current
+            .iter()
+            .filter(|((address, _), current)| address == event.address && is_live(sessions, current))
+            .map(|(_, current)| *current);
+        let first = live.next()?;
+        let mut choice = false;
+        let latest = live.fold(first, |latest, current| {
+            choice |= current.session != latest.session;
+            if current.started > latest.started {
+                current
+            } else {
+                latest
+            }
+        });
+        if choice && let Some(session) = sessions.get_mut(&latest.session) {
+            session.totals.shared = true;
+        }
+        Some(latest.session)
+    }
+}
+
+/// Frames that no client caused.
+fn is_recorders_own(kind: Kind) -> bool {
+    matches!(kind, Kind::SegmentOpened | Kind::SegmentSealed | Kind::Gap)
+}
+
+/// Only such a frame can be the first of its exchange.
+fn opens_exchange(frame: &Frame) -> bool {
+    match frame.kind {
+        Kind::Message => frame.direction == Direction::ToTarget && frame.part.index == 0,
+        Kind::ExchangeStart | Kind::Refused => true,
+        _ => false,
+    }
+}
+
+impl Event<'_> {
+    fn is_initialize(&self) -> bool {
+        self.method == Some("initialize") && self.direction != Direction::ToClient
+    }
+
+    fn answers_initialize(&self) -> bool {
+        self.kind == Kind::Message && self.direction == Direction::ToClient && self.rpc == RpcKind::Response
+    }
+
+    fn is_call(&self) -> bool {
+        self.whole && self.kind == Kind::Message && self.direction == Direction::ToTarget && self.rpc == RpcKind::Request
+    }
+
+    fn is_error(&self) -> bool {
+        match self.kind {
+            Kind::Refused => true,
+            Kind::ExchangeEnd => self.fails,
+            Kind::Message if self.whole && self.direction == Direction::ToClient => {
+                self.rpc == RpcKind::Error || self.rpc == RpcKind::Response && self.failed
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+use std::io::Write as _;
+
+use bytes::Bytes;
+use lz4_flex::frame::FrameEncoder;
+use uuid::Uuid;
+
+use super::error::timed;
+use super::{Sink, SinkError};
+use crate::rows;
+
+/// Bytes handed to the connection at once.
+const CHUNK: usize = 1024 * 1024;
+/// More rows than any batch has: a batch stays one block, which is what makes its token safe.
+const ONE_BLOCK_ROWS: &str = "1048576";
+const ONE_BLOCK_BYTES: &str = "1073741824";
+
+/// Rows in RowBinary, compressed once: every attempt sends the same bytes.
+#[derive(Clone)]
+pub struct Block {
+    /// One LZ4 frame.
+    compressed: Bytes,
+    rows: usize,
+}
+
+impl Block {
+    /// Compresses rows.
+    ///
+    /// # Errors
+    /// Only if LZ4 itself fails.
+    pub fn new(bytes: &[u8], rows: usize) -> Result<Self, SinkError> {
+        let failed = |error: std::io::Error| clickhouse::error::Error::Compression(Box::new(error));
+        let mut encoder = FrameEncoder::new(Vec::with_capacity(bytes.len() / 2));
+        encoder.write_all(bytes).map_err(failed)?;
+        let compressed = encoder.finish().map_err(|error| failed(error.into()))?;
+        Ok(Self {
+            compressed: compressed.into(),
+            rows,
+        })
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
+/// One insert, to be tried until it succeeds.
+pub struct Insert<'a> {
+    /// Names the batch: `source/topic/partition/start-end`. ClickHouse drops a second insert of the same token.
+    pub token: &'a str,
+    /// The rows.
+    pub block: &'a Block,
+}
+
+impl Sink {
+    /// One attempt, which inserts all or, if ClickHouse comes to the rows only at `lease` or later (its own clock,
+    /// microseconds since 1970), nothing.
+    ///
+    /// # Errors
+    /// Whatever ClickHouse or the way to it says. Unless it says that the lease had run out, rows may have been inserted,
+    /// or may yet be until then.
+    pub async fn insert(&self, insert: &Insert<'_>, lease: i64) -> Result<(), SinkError> {
+        // The unique end makes every attempt's query its own; the beginning lets a new owner find what still runs.
+        let query_id = format!("{}/{}", insert.token, Uuid::now_v7().simple());
+        let mut attempt = self
+            .loading
+            .insert_formatted_with(statement(lease))
+            .with_setting("query_id", query_id)
+            .with_setting("insert_deduplicate", "1")
+            .with_setting("insert_deduplication_token", insert.token)
+            .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
+            .with_setting("async_insert", "0")
+            .with_setting("wait_end_of_query", "1")
+            .with_setting("input_format_parallel_parsing", "0")
+            .with_setting("max_insert_threads", "1")
+            .with_setting("max_insert_block_size", ONE_BLOCK_ROWS)
+            .with_setting("max_insert_block_size_bytes", ONE_BLOCK_BYTES)
+            .with_setting("min_insert_block_size_rows", ONE_BLOCK_ROWS)
+            .with_setting("min_insert_block_size_bytes", ONE_BLOCK_BYTES);
+        timed(async {
+            let mut rest = insert.block.compressed.clone();
+            while !rest.is_empty() {
+                attempt.send(rest.split_to(rest.len().min(CHUNK))).await?;
+            }
+            attempt.end().await
+        })
+        .await
+    }
+}
+
+/// The one statement that writes to `frames`, with a lease in microseconds since 1970.
+///
+/// `nowInBlock64` is evaluated for every block as it arrives; `now64` once, before the body has come.
+#[must_use]
+pub fn statement(lease: i64) -> String {
+    let names = rows::names();
+    format!(
+        "INSERT INTO frames ({names}) SELECT {names} FROM input('{structure}') \
+         WHERE throwIf(nowInBlock64(6) >= fromUnixTimestamp64Micro({lease}), 'the lease has run out') = 0 \
+         FORMAT RowBinary",
+        structure = rows::structure()
+    )
+}

@@ -1,0 +1,34 @@
+//! Pieces of SQL. Only ids, digests and numbers are written into a statement; texts are bound.
+
+use tapedeck_schemas::Digest;
+use uuid::Uuid;
+
+use crate::rows::Origin;
+
+/// The rows of one partition below an offset.
+pub(super) fn before(offset: i64) -> String {
+    format!("kafka_source = ? AND kafka_topic = ? AND kafka_partition = ? AND kafka_offset < {offset}")
+}
+
+/// The rows of one partition from an offset on.
+pub(super) fn from(offset: i64) -> String {
+    format!("kafka_source = ? AND kafka_topic = ? AND kafka_partition = ? AND kafka_offset >= {offset}")
+}
+
+/// Binds what [`before`] and [`from`] leave open.
+pub(super) fn bind(query: clickhouse::query::Query, origin: &Origin) -> clickhouse::query::Query {
+    query.bind(&origin.source).bind(&origin.topic).bind(origin.partition)
+}
+
+pub(super) fn ids<'a>(ids: impl Iterator<Item = &'a Uuid>) -> String {
+    join(ids.map(|id| format!("toUUID('{id}')")))
+}
+
+pub(super) fn digests<'a>(digests: impl Iterator<Item = &'a Digest>) -> String {
+    join(digests.map(|digest| format!("unhex('{digest}')")))
+}
+
+/// A list that `IN` takes; an empty one is never sent.
+fn join(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}

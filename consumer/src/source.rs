@@ -1,0 +1,155 @@
+//! One partition's records, from an exact offset on.
+//!
+//! Reading has a client of its own, apart from the group's: it holds exactly one partition, begins exactly where it is
+//! told, and is bounded by not being asked. librdkafka keeps fetching up to its bound and no further while a batch is
+//! loaded or ClickHouse is away, and the group's own client goes on polling meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tracing::warn;
+
+use crate::record::Record;
+use crate::stop::Stop;
+
+/// Longest wait for an answer of the brokers.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads one partition.
+pub struct Source {
+    consumer: Arc<StreamConsumer>,
+    topic: String,
+    partition: i32,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Next {
+    /// A record.
+    Record(Record),
+    /// The position is not in the log any more, or the log is not there: look at its ends.
+    Astray,
+}
+
+impl Source {
+    /// A client for this partition; nothing is read yet. It keeps at most `bytes` of records that nobody has asked for.
+    ///
+    /// # Errors
+    /// Where librdkafka refuses the options.
+    pub fn new(
+        mut config: ClientConfig,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        bytes: u64,
+    ) -> Result<Self, KafkaError> {
+        let kilobytes = (bytes / 1024).clamp(1024, 2_000_000);
+        let consumer = config
+            // It never joins the group; librdkafka wants the name for any consumer.
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("fetch.queue.backoff.ms", "5")
+            .set("queued.max.messages.kbytes", kilobytes.to_string())
+            .set("allow.auto.create.topics", "false")
+            .create()?;
+        Ok(Self {
+            consumer: Arc::new(consumer),
+            topic: topic.to_owned(),
+            partition,
+        })
+    }
+
+    /// Goes to an offset; what was fetched and not asked for is forgotten.
+    ///
+    /// # Errors
+    /// Where librdkafka refuses.
+    pub fn go_to(&self, offset: i64) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, self.partition, Offset::Offset(offset))?;
+        self.consumer.assign(&list)
+    }
+
+    /// Waits for what comes next. Cancelling loses nothing.
+    pub async fn next(&self) -> Next {
+        loop {
+            match self.consumer.recv().await {
+                Ok(message) => {
+                    let time = message.timestamp().to_millis().unwrap_or(0);
+                    return Next::Record(Record::read(message.offset(), time, message.key(), message.payload()));
+                }
+                Err(error) if is_astray(&error) => return Next::Astray,
+                // librdkafka goes on by itself.
+                Err(error) => warn!(partition = self.partition, %error, "Kafka"),
+            }
+        }
+    }
+
+    /// The offset of the first record in the log, and the offset after the last.
+    ///
+    /// # Errors
+    /// Where the brokers do not answer.
+    pub async fn ends(&self) -> Result<(i64, i64), KafkaError> {
+        let (consumer, topic, partition) = (Arc::clone(&self.consumer), self.topic.clone(), self.partition);
+        tokio::task::spawn_blocking(move || consumer.fetch_watermarks(&topic, partition, PATIENCE))
+            .await
+            .unwrap_or(Err(KafkaError::Canceled))
+    }
+
+    /// [`ends`](Self::ends), asked until the brokers answer.
+    ///
+    /// # Errors
+    /// Only one that no retry mends.
+    pub async fn ends_at_last(&self) -> Result<(i64, i64), Stop> {
+        loop {
+            match self.ends().await {
+                Ok(ends) => return Ok(ends),
+                Err(error) if is_permanent(&error) => return Err(Stop::Kafka(error)),
+                Err(error) => warn!(partition = self.partition, %error, "Kafka does not answer; trying again"),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_astray(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let astray = [
+        Code::OffsetOutOfRange,
+        Code::AutoOffsetReset,
+        Code::NoOffset,
+        Code::UnknownTopic,
+        Code::UnknownPartition,
+        Code::UnknownTopicOrPartition,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| astray.contains(&code))
+}
+
+/// No retry mends it.
+pub(crate) fn is_permanent(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let permanent = [
+        Code::TopicAuthorizationFailed,
+        Code::GroupAuthorizationFailed,
+        Code::ClusterAuthorizationFailed,
+        Code::Authentication,
+        Code::SaslAuthenticationFailed,
+        Code::InvalidTopic,
+        Code::InvalidConfig,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| permanent.contains(&code))
+}
