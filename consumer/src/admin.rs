@@ -61,14 +61,22 @@ impl Admin {
         Ok(match request.uri().path() {
             "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" if self.sink.is_up(PATIENCE).await => text(StatusCode::OK, "ready\n".to_owned()),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "ClickHouse does not answer\n".to_owned()),
+            "/readyz" => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ClickHouse does not answer\n".to_owned(),
+            ),
             "/metrics" => {
                 let mut response = text(StatusCode::OK, self.metrics.text());
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
                 response
             }
-            _ => text(StatusCode::NOT_FOUND, "here are /healthz, /readyz and /metrics\n".to_owned()),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "here are /healthz, /readyz and /metrics\n".to_owned(),
+            ),
         })
     }
 }

@@ -75,7 +75,9 @@ struct Known {
 
 impl std::fmt::Debug for Loader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Loader").field("origin", &self.origin).finish_non_exhaustive()
+        f.debug_struct("Loader")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,7 +100,9 @@ pub struct Tools {
 
 impl std::fmt::Debug for Tools {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tools").field("sink", &self.sink).finish_non_exhaustive()
+        f.debug_struct("Tools")
+            .field("sink", &self.sink)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,7 +152,10 @@ impl Loader {
             self.metrics.rows.inc_by(block.rows() as u64);
         }
         if let Some(offsets) = again {
-            persist("aggregating again", || self.sink.aggregate_again(&self.origin, offsets.clone())).await?;
+            persist("aggregating again", || {
+                self.sink.aggregate_again(&self.origin, offsets.clone())
+            })
+            .await?;
         }
         self.phase("inserted", start, end);
         self.phase("publishing", start, end);
@@ -188,7 +195,8 @@ impl Loader {
             return Ok(());
         }
         let past = persist("reading back", || {
-            self.sink.past(&self.origin, batch.start, &segments, &missing, self.idle)
+            self.sink
+                .past(&self.origin, batch.start, &segments, &missing, self.idle)
         })
         .await?;
         for (segment, ranges) in past.segments {
@@ -211,7 +219,9 @@ impl Loader {
         let mut seen: HashMap<(Uuid, i64), Vec<Digest>> = persist("looking up duplicates", hashes).await?;
         for waiting in self.state.parts.frames() {
             let frame = waiting.frame.frame();
-            seen.entry((frame.segment_id, frame.seq)).or_default().push(frame.frame_hash);
+            seen.entry((frame.segment_id, frame.seq))
+                .or_default()
+                .push(frame.frame_hash);
         }
         let mut fresh = Vec::with_capacity(batch.records.len());
         for record in batch.records {
@@ -235,7 +245,11 @@ impl Loader {
             let verdict = if is_first { Verdict::Intact } else { Verdict::Fork };
             if verdict == Verdict::Fork {
                 self.metrics.forks.inc();
-                warn!(partition = self.origin.partition, offset = record.offset, "a fork: two frames with one number");
+                warn!(
+                    partition = self.origin.partition,
+                    offset = record.offset,
+                    "a fork: two frames with one number"
+                );
             }
             fresh.push((record, verdict));
         }
@@ -294,7 +308,9 @@ impl Loader {
 
     /// The row that keeps the place of a record that is no frame, in the session that its key is in.
     fn stub(&self, undecodable: &Undecodable, offset: i64, kafka_time: i64) -> Row {
-        let session = undecodable.session_key().and_then(|key| self.state.sessions.latest(&key));
+        let session = undecodable
+            .session_key()
+            .and_then(|key| self.state.sessions.latest(&key));
         Row {
             offset,
             kafka_time,
@@ -319,11 +335,18 @@ impl Loader {
         let (there, missing): (Vec<&Row>, Vec<&Row>) =
             rows.iter().partition(|row| self.state.loaded.contains_key(&row.offset));
         let first = there.iter().map(|row| row.offset).min();
-        let again = first.zip(there.iter().map(|row| row.offset).max()).map(|(first, last)| first..=last);
+        let again = first
+            .zip(there.iter().map(|row| row.offset).max())
+            .map(|(first, last)| first..=last);
         if missing.is_empty() {
             return Ok((None, again));
         }
-        let mut bytes = Vec::with_capacity(missing.iter().map(|row| 1024 + row.frame.body().map_or(0, <[u8]>::len)).sum());
+        let mut bytes = Vec::with_capacity(
+            missing
+                .iter()
+                .map(|row| 1024 + row.frame.body().map_or(0, <[u8]>::len))
+                .sum(),
+        );
         missing.iter().for_each(|row| row.encode(&self.origin, &mut bytes));
         let mut token = format!("{}{start}-{end}", token_prefix(&self.origin));
         // A token must never name two sets of rows. Without rows that were there, and without frames that waited for
@@ -369,7 +392,11 @@ impl Loader {
         let left = lease.saturating_sub(self.state.clock.now());
         tokio::time::sleep(Duration::from_micros(u64::try_from(left).unwrap_or(0))).await;
         persist("ending an insert", || self.sink.end_inserts(token)).await?;
-        let missing = || rows.iter().map(|row| row.offset).filter(|offset| !self.state.loaded.contains_key(offset));
+        let missing = || {
+            rows.iter()
+                .map(|row| row.offset)
+                .filter(|offset| !self.state.loaded.contains_key(offset))
+        };
         let (Some(first), Some(last)) = (missing().min(), missing().max()) else {
             return Ok(true);
         };
@@ -377,7 +404,10 @@ impl Loader {
         if !missing().all(|offset| there.contains_key(&offset)) {
             return Ok(false);
         }
-        persist("aggregating again", || self.sink.aggregate_again(&self.origin, first..=last)).await?;
+        persist("aggregating again", || {
+            self.sink.aggregate_again(&self.origin, first..=last)
+        })
+        .await?;
         Ok(true)
     }
 
@@ -421,7 +451,9 @@ impl Loader {
             self.state.sessions.forget(MEMORY);
             self.state.segments.forget(MEMORY);
         }
-        self.metrics.session_keys.set(self.state.sessions.keys_in_memory() as i64);
+        self.metrics
+            .session_keys
+            .set(self.state.sessions.keys_in_memory() as i64);
     }
 }
 

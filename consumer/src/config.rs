@@ -75,7 +75,10 @@ impl Config {
 
     /// Builds the configuration from a file's tables; what is wrong is reported there, then `None`.
     pub fn build(root: &Section<'_>) -> Option<Self> {
-        let source = root.field::<String>("source").and_then(identifier).or("main".to_owned());
+        let source = root
+            .field::<String>("source")
+            .and_then(identifier)
+            .or("main".to_owned());
         let admin_listen = root.field("admin_listen").optional();
         let kafka = root.required_section("kafka", "how to reach Kafka");
         let (kafka, group) = kafka.map_or((None, None), |section| {
@@ -85,10 +88,12 @@ impl Config {
         let clickhouse = root.required_section("clickhouse", "how to reach ClickHouse");
         let clickhouse = clickhouse.and_then(|section| ClickHouse::read(&section));
         let (limits, lease) = batch(root.section("batch").as_ref());
-        let idle = root.section("sessions").map_or(Duration::from_secs(30 * 60), |section| {
-            let idle = section.field::<Duration>("idle").and_then(positive);
-            idle.or(Duration::from_secs(30 * 60))
-        });
+        let idle = root
+            .section("sessions")
+            .map_or(Duration::from_secs(30 * 60), |section| {
+                let idle = section.field::<Duration>("idle").and_then(positive);
+                idle.or(Duration::from_secs(30 * 60))
+            });
         let topics = topics(root.section("topics").as_ref());
         Some(Self {
             source,
@@ -132,32 +137,40 @@ fn batch(section: Option<&Section<'_>>) -> (Limits, Duration) {
         every: Duration::from_secs(1),
     };
     let lease = Duration::from_secs(10);
-    let Some(section) = section else { return (defaults, lease) };
+    let Some(section) = section else {
+        return (defaults, lease);
+    };
     let rows = section.field::<NonZeroUsize>("rows").and_then(|rows| match rows.get() {
         rows @ 1..=500_000 => Ok(rows),
         _ => Err("more than 500000 rows would not stay one block in ClickHouse"),
     });
-    let bytes = section.field::<ByteSize>("bytes").and_then(|bytes| match bytes.as_u64() {
-        bytes @ 1_048_576..=201_326_592 => Ok(bytes),
-        _ => Err("it must be from 1MiB to 192MiB: a batch stays one block in ClickHouse"),
-    });
+    let bytes = section
+        .field::<ByteSize>("bytes")
+        .and_then(|bytes| match bytes.as_u64() {
+            bytes @ 1_048_576..=201_326_592 => Ok(bytes),
+            _ => Err("it must be from 1MiB to 192MiB: a batch stays one block in ClickHouse"),
+        });
     let every = section.field::<Duration>("every").and_then(positive);
     let limits = Limits {
         rows: rows.or(defaults.rows),
         bytes: bytes.or(defaults.bytes),
         every: every.or(defaults.every),
     };
-    let lease_field = section.field::<Duration>("lease").and_then(|given| match given.as_millis() {
-        500..=60_000 => Ok(given),
-        _ => Err("it must be from 500ms to 60s"),
-    });
+    let lease_field = section
+        .field::<Duration>("lease")
+        .and_then(|given| match given.as_millis() {
+            500..=60_000 => Ok(given),
+            _ => Err("it must be from 500ms to 60s"),
+        });
     (limits, lease_field.or(lease))
 }
 
 fn topics(section: Option<&Section<'_>>) -> Topics {
     let field = |key, default: u32| {
         section.map_or(default, |section| {
-            let given = section.field::<NonZeroU32>(key).and_then(|number| Ok::<_, &str>(number.get()));
+            let given = section
+                .field::<NonZeroU32>(key)
+                .and_then(|number| Ok::<_, &str>(number.get()));
             given.or(default)
         })
     };
@@ -212,7 +225,15 @@ mod tests {
         let text = "source = \"a b\"\n[kafka]\n[batch]\nrows = 0\nbytes = \"1GiB\"\nlease = \"1h\"\nlinger = 1\n";
         let errors = tapedeck_config::read_text("c.toml", text, Config::build).expect_err("it is wrong");
         let text = errors.to_string();
-        for expected in ["`source`", "kafka.brokers", "[clickhouse]", "batch.rows", "batch.bytes", "batch.lease", "linger"] {
+        for expected in [
+            "`source`",
+            "kafka.brokers",
+            "[clickhouse]",
+            "batch.rows",
+            "batch.bytes",
+            "batch.lease",
+            "linger",
+        ] {
             assert!(text.contains(expected), "{expected} is not in:\n{text}");
         }
     }

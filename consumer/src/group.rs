@@ -206,6 +206,8 @@ impl Member {
 
 impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Member").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("Member")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
     }
 }

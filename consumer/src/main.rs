@@ -112,7 +112,10 @@ async fn migrate(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::print_stderr, reason = "a command line's usage and its configuration's errors belong on stderr, bare")]
+#[allow(
+    clippy::print_stderr,
+    reason = "a command line's usage and its configuration's errors belong on stderr, bare"
+)]
 fn print_error(error: &dyn std::fmt::Display) {
     eprintln!("{error}");
 }

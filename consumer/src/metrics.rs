@@ -50,11 +50,27 @@ impl Default for Metrics {
         let insert_retries = counter("insert_retries", "Inserts that were tried again");
         let lost = "Records that retention removed before they could be loaded";
         let lost_to_retention = counter("lost_to_retention", lost);
-        let (session_keys, lag, offset, newest) =
-            (Gauge::default(), Family::default(), Family::default(), Family::default());
-        registry.register("session_keys", "Session keys in the memory of the partition loaded last", session_keys.clone());
-        registry.register("lag_records", "Records in the log that have not been read", Family::clone(&lag));
-        registry.register("offset", "Offset up to which records are loaded", Family::clone(&offset));
+        let (session_keys, lag, offset, newest) = (
+            Gauge::default(),
+            Family::default(),
+            Family::default(),
+            Family::default(),
+        );
+        registry.register(
+            "session_keys",
+            "Session keys in the memory of the partition loaded last",
+            session_keys.clone(),
+        );
+        registry.register(
+            "lag_records",
+            "Records in the log that have not been read",
+            Family::clone(&lag),
+        );
+        registry.register(
+            "offset",
+            "Offset up to which records are loaded",
+            Family::clone(&offset),
+        );
         registry.register_with_unit(
             "newest_record",
             "Time of the newest loaded record, since 1970",

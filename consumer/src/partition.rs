@@ -91,7 +91,9 @@ impl Partition {
         let committed = self.member.committed(origin.partition).await?;
         let wanted = match committed {
             Some(offset) => offset,
-            None => persist("reading back", || sink.contiguous_end(origin)).await?.unwrap_or(first),
+            None => persist("reading back", || sink.contiguous_end(origin))
+                .await?
+                .unwrap_or(first),
         };
         if end < wanted {
             return Err(self.shorter(end, wanted));
@@ -151,8 +153,14 @@ impl Partition {
             last = first - 1,
             "records were removed by retention before they could be loaded: they are LOST"
         );
-        self.tools.metrics.lost_to_retention.inc_by((first - position).unsigned_abs());
-        persist("noting a gap", || sink.note_gap(origin, position..=first - 1, "retention")).await?;
+        self.tools
+            .metrics
+            .lost_to_retention
+            .inc_by((first - position).unsigned_abs());
+        persist("noting a gap", || {
+            sink.note_gap(origin, position..=first - 1, "retention")
+        })
+        .await?;
         Ok(first)
     }
 

@@ -97,7 +97,12 @@ impl<T> Parts<T> {
     /// Gives up the messages whose parts have stopped coming.
     pub fn expire(&mut self) -> Vec<Message<T>> {
         let silent = |open: &Open<T>| self.now.saturating_sub(open.last) > SILENCE;
-        let places: Vec<_> = self.open.iter().filter(|(_, open)| silent(open)).map(|(place, _)| *place).collect();
+        let places: Vec<_> = self
+            .open
+            .iter()
+            .filter(|(_, open)| silent(open))
+            .map(|(place, _)| *place)
+            .collect();
         let mut given_up: Vec<Message<T>> = Vec::new();
         for place in places {
             if let Some(open) = self.open.remove(&place) {

@@ -91,7 +91,9 @@ impl Undecodable {
 
     /// What goes to the dead-letter topic.
     pub(crate) fn letter(&self, origin: &Origin, offset: i64, kafka_time: i64) -> DeadLetter {
-        let key = self.key_hash.map_or_else(|| "no key".to_owned(), |hash| format!("SHA-256 of the key: {hash}"));
+        let key = self
+            .key_hash
+            .map_or_else(|| "no key".to_owned(), |hash| format!("SHA-256 of the key: {hash}"));
         DeadLetter {
             source: origin.source.clone(),
             topic: origin.topic.clone(),

@@ -237,7 +237,13 @@ pub fn clean(frames: Vec<MaskedFrame>, body: Body, redactor: &Redactor) -> Vec<C
     let whole: Cow<'_, [u8]> = match parts.as_slice() {
         [] | [None] => Cow::Borrowed(&[]),
         [Some(only)] => Cow::Borrowed(&only.0),
-        several => Cow::Owned(several.iter().flatten().flat_map(|part| part.0.iter().copied()).collect()),
+        several => Cow::Owned(
+            several
+                .iter()
+                .flatten()
+                .flat_map(|part| part.0.iter().copied())
+                .collect(),
+        ),
     };
     let last = frames.last().map(|frame| &frame.frame);
     let context = last.map(context).unwrap_or_default();

@@ -78,7 +78,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
             Ok(())
         });
     }
-    let (member, changes) = Member::join(kafka.clone(), &config.group, names.frames(), GRACE + Duration::from_secs(2))?;
+    let (member, changes) = Member::join(
+        kafka.clone(),
+        &config.group,
+        names.frames(),
+        GRACE + Duration::from_secs(2),
+    )?;
     let member = Arc::new(member);
     let partition = |number| Partition {
         origin: Origin {

@@ -381,7 +381,10 @@ impl Event<'_> {
     }
 
     fn is_call(&self) -> bool {
-        self.whole && self.kind == Kind::Message && self.direction == Direction::ToTarget && self.rpc == RpcKind::Request
+        self.whole
+            && self.kind == Kind::Message
+            && self.direction == Direction::ToTarget
+            && self.rpc == RpcKind::Request
     }
 
     fn is_error(&self) -> bool {

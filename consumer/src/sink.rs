@@ -3,8 +3,8 @@
 mod clock;
 mod error;
 mod insert;
-mod read_back;
 mod pieces;
+mod read_back;
 
 use clickhouse::{Client, Compression};
 use secrecy::ExposeSecret as _;

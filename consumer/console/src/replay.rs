@@ -32,14 +32,14 @@ pub(crate) struct Frame {
     target: String,
     issuer: String,
     subject: String,
-    user_name: String,
-    user_email: String,
+    principal_name: String,
+    principal_email: String,
     client_id: String,
     client_address: String,
     user_agent: String,
-    client_name: String,
-    client_version: String,
-    protocol_revision: String,
+    claimed_name: String,
+    claimed_version: String,
+    revision: String,
     rpc_kind: String,
     rpc_method: String,
     rpc_id: String,
@@ -70,10 +70,10 @@ const COLUMNS: &str = "session_seq, toUnixTimestamp64Micro(frames.time) AS time,
     toString(direction) AS direction, toString(ended) AS ended, toString(exchange_id) AS exchange_id, \
     toString(segment_id) AS segment_id, seq, toString(writer_id) AS writer_id, writer_seq, toString(tenant) AS tenant, \
     toString(target) AS target, toString(issuer) AS issuer, toString(subject) AS subject, \
-    toString(user_name) AS user_name, toString(user_email) AS user_email, toString(client_id) AS client_id, \
+    toString(principal_name) AS principal_name, toString(principal_email) AS principal_email, toString(client_id) AS client_id, \
     toString(client_address) AS client_address, toString(user_agent) AS user_agent, \
-    toString(client_name) AS client_name, toString(client_version) AS client_version, \
-    toString(protocol_revision) AS protocol_revision, toString(rpc_kind) AS rpc_kind, \
+    toString(claimed_name) AS claimed_name, toString(claimed_version) AS claimed_version, \
+    toString(revision) AS revision, toString(rpc_kind) AS rpc_kind, \
     toString(rpc_method) AS rpc_method, rpc_id, toString(rpc_name) AS rpc_name, rpc_error_code, rpc_is_error, \
     toString(http_method) AS http_method, http_status, toString(content_type) AS content_type, \
     toString(sse_event) AS sse_event, sse_id, sse_comment, toString(decision_rule) AS decision_rule, part_index, \

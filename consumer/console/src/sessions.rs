@@ -22,8 +22,8 @@ pub(crate) struct Session {
     target: String,
     issuer: String,
     subject: String,
-    user_name: String,
-    user_email: String,
+    principal_name: String,
+    principal_email: String,
     client_id: String,
     client_name: String,
     client_addresses: Vec<String>,
@@ -38,7 +38,7 @@ pub(crate) struct Session {
 
 const COLUMNS: &str = "toString(session_id) AS session_id, toString(tenant) AS tenant, \
     toUnixTimestamp64Micro(session_start) AS start, toUnixTimestamp64Micro(last_time) AS last, \
-    toString(target) AS target, issuer, subject, user_name, user_email, client_id, client_name, client_addresses, \
+    toString(target) AS target, issuer, subject, principal_name, principal_email, client_id, client_name, client_addresses, \
     revision, frames, calls, errors, bytes, names, shared = 1 AS shared";
 
 pub(crate) async fn list(database: &Database, filter: &Filter, out: &mut impl Write) -> anyhow::Result<()> {
@@ -51,7 +51,7 @@ pub(crate) async fn list(database: &Database, filter: &Filter, out: &mut impl Wr
         conditions.push("session_start < fromUnixTimestamp64Micro(?, 'UTC')");
     }
     if filter.user.is_some() {
-        conditions.push("has([subject, user_email, user_name], ?)");
+        conditions.push("has([subject, principal_email, principal_name], ?)");
     }
     if filter.target.is_some() {
         conditions.push("target = ?");
@@ -95,7 +95,7 @@ fn table(sessions: &[Session], out: &mut impl Write) -> anyhow::Result<()> {
         "SESSION", "BEGUN", "LASTED", "USER", "TARGET", "CALLS", "ERRORS", "FRAMES", "SIZE", "USED",
     ]);
     for session in sessions {
-        let user = [&session.user_email, &session.user_name, &session.subject];
+        let user = [&session.principal_email, &session.principal_name, &session.subject];
         let user = user
             .into_iter()
             .find(|text| !text.is_empty())

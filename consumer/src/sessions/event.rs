@@ -4,7 +4,10 @@ use uuid::Uuid;
 /// What the rule needs of a frame. Address and name are the redacted ones: they are what rows hold, and therefore all
 /// that a restart can restore.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs, reason = "each field is the frame's of that name unless it says otherwise")]
+#[allow(
+    missing_docs,
+    reason = "each field is the frame's of that name unless it says otherwise"
+)]
 pub struct Event<'a> {
     /// Kafka offset.
     pub offset: i64,

@@ -63,9 +63,7 @@ fn code(text: &str) -> Option<u32> {
 }
 
 /// Waits for a statement, but not for ever.
-pub(super) async fn timed<T>(
-    statement: impl Future<Output = clickhouse::error::Result<T>>,
-) -> Result<T, SinkError> {
+pub(super) async fn timed<T>(statement: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, SinkError> {
     match tokio::time::timeout(PATIENCE, statement).await {
         Ok(result) => Ok(result?),
         Err(_) => Err(SinkError::TimedOut),
@@ -84,8 +82,14 @@ mod tests {
     fn errors_are_sorted_by_what_helps() {
         let lease = answered("Code: 395. DB::Exception: lease: while executing …");
         assert_eq!(lease.fault(), Fault::LeaseExpired);
-        assert_eq!(answered("Code: 60. DB::Exception: Table does not exist").fault(), Fault::Stop);
-        assert_eq!(answered("Code: 241. DB::Exception: Memory limit exceeded").fault(), Fault::Retry);
+        assert_eq!(
+            answered("Code: 60. DB::Exception: Table does not exist").fault(),
+            Fault::Stop
+        );
+        assert_eq!(
+            answered("Code: 241. DB::Exception: Memory limit exceeded").fault(),
+            Fault::Retry
+        );
         assert_eq!(answered("502 Bad Gateway").fault(), Fault::Retry);
         assert_eq!(SinkError::TimedOut.fault(), Fault::Retry);
     }

@@ -113,7 +113,10 @@ impl Sink {
         let sql = format!("SELECT kafka_offset, frame_hash FROM frames WHERE {}", from(offset));
         let query = bind(self.client().query(&sql), origin).fetch_all::<OffsetRow>();
         let rows = timed(query).await?;
-        Ok(rows.into_iter().map(|row| (row.kafka_offset, Digest(row.frame_hash))).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.kafka_offset, Digest(row.frame_hash)))
+            .collect())
     }
 
     /// The last offset before `offset` that is in the table, with its record's hash.
@@ -126,7 +129,9 @@ impl Sink {
             before(offset)
         );
         let query = bind(self.client().query(&sql), origin).fetch_optional::<OffsetRow>();
-        Ok(timed(query).await?.map(|row| (row.kafka_offset, Digest(row.frame_hash))))
+        Ok(timed(query)
+            .await?
+            .map(|row| (row.kafka_offset, Digest(row.frame_hash))))
     }
 
     /// The end of what is in the table without a hole, where the group has no offset; `None` if nothing is. Records
@@ -164,7 +169,11 @@ impl Sink {
             offsets.start(),
             offsets.end()
         );
-        let filters = format!("{{{}: {}}}", literal(&format!("{}.frames", self.database)), literal(&filter));
+        let filters = format!(
+            "{{{}: {}}}",
+            literal(&format!("{}.frames", self.database)),
+            literal(&filter)
+        );
         for (view, target, select) in timed(query.fetch_all::<(String, String, String)>()).await? {
             let query = self.client().query(columns).bind(&self.database).bind(&view);
             let columns = timed(query.fetch_all::<String>()).await?.join(", ");
@@ -360,7 +369,11 @@ impl Sink {
             },
             started: row.has_started.then(|| (row.started, row.address, claimed(row.name))),
         };
-        Ok(timed(query.fetch_all::<SessionRow>()).await?.into_iter().map(restored).collect())
+        Ok(timed(query.fetch_all::<SessionRow>())
+            .await?
+            .into_iter()
+            .map(restored)
+            .collect())
     }
 }
 

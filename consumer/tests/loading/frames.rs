@@ -102,7 +102,11 @@ impl Proxy {
     /// A call of a tool and its answer.
     pub(crate) fn call(&mut self, text: &str) -> Uuid {
         let exchange = Uuid::now_v7();
-        self.request(exchange, "tools/call", &format!(r#"{{"arguments":{{"text":"{text}"}}}}"#));
+        self.request(
+            exchange,
+            "tools/call",
+            &format!(r#"{{"arguments":{{"text":"{text}"}}}}"#),
+        );
         self.answer(exchange, "tools/call", &format!(r#"{{"result":{{"text":"{text}"}}}}"#));
         exchange
     }

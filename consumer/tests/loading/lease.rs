@@ -28,7 +28,9 @@ fn rows(case: &Case) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (offset, sealed) in (0..).zip(proxy.sealed.iter().take(COUNT)) {
         let (key, value) = record(sealed);
-        let read = Record::read(offset, 0, Some(&key), Some(&value)).content.expect("a frame");
+        let read = Record::read(offset, 0, Some(&key), Some(&value))
+            .content
+            .expect("a frame");
         let frame = redaction::mask(read, &redactor);
         let clean = redaction::clean(vec![frame], Body::Parts(vec![None]), &redactor);
         let row = Row {
@@ -95,5 +97,12 @@ async fn a_body_that_arrives_after_the_lease_inserts_nothing_and_the_same_token_
         case.sink.insert(&insert, lease).await.expect("inserted");
         assert_eq!(case.number(ROWS).await, COUNT as i64);
     }
-    assert_eq!(case.number("SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = 'frames' AND active").await, 1, "one block");
+    assert_eq!(
+        case.number(
+            "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = 'frames' AND active"
+        )
+        .await,
+        1,
+        "one block"
+    );
 }

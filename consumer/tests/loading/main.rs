@@ -44,19 +44,40 @@ async fn a_session_is_loaded_whole_and_aggregated() {
     case.wait_for_commit(count).await;
     service.stop().await;
 
-    let sessions = case.texts("SELECT DISTINCT toString(session_id) FROM frames WHERE kind = 'message'").await;
-    assert_eq!(sessions, [initialize.to_string()], "all calls are in the session of the initialize");
+    let sessions = case
+        .texts("SELECT DISTINCT toString(session_id) FROM frames WHERE kind = 'message'")
+        .await;
+    assert_eq!(
+        sessions,
+        [initialize.to_string()],
+        "all calls are in the session of the initialize"
+    );
     let last = calls.last().expect("five");
     let payloads = format!("SELECT payload FROM frames WHERE exchange_id = '{last}' ORDER BY seq");
     assert_eq!(
         case.texts(&payloads).await,
-        [r#"{"arguments":{"text":"number 4"}}"#, r#"{"result":{"text":"number 4"}}"#]
+        [
+            r#"{"arguments":{"text":"number 4"}}"#,
+            r#"{"result":{"text":"number 4"}}"#
+        ]
     );
     assert_eq!(case.number("SELECT max(calls) FROM sessions").await, 6);
     assert_eq!(case.number("SELECT max(frames) FROM sessions").await, 12);
-    assert_eq!(case.number("SELECT count() FROM frames WHERE verdict != 'intact'").await, 0);
-    let hashes: Vec<String> = proxy.sealed.iter().map(|sealed| sealed.frame().frame_hash.to_string()).collect();
-    assert_eq!(case.texts("SELECT lower(hex(frame_hash)) FROM frames ORDER BY seq").await, hashes);
+    assert_eq!(
+        case.number("SELECT count() FROM frames WHERE verdict != 'intact'")
+            .await,
+        0
+    );
+    let hashes: Vec<String> = proxy
+        .sealed
+        .iter()
+        .map(|sealed| sealed.frame().frame_hash.to_string())
+        .collect();
+    assert_eq!(
+        case.texts("SELECT lower(hex(frame_hash)) FROM frames ORDER BY seq")
+            .await,
+        hashes
+    );
     let audit = case.values(case.config.kafka.topics.audit()).await;
     assert_eq!(audit.len(), 6, "one event for each answer");
 }
@@ -89,7 +110,11 @@ async fn a_restart_in_any_window_loads_each_frame_once() {
     case.wait_for_commit(count).await;
     service.stop().await;
     assert_eq!(case.number(ROWS).await, count);
-    assert_eq!(case.number("SELECT uniqExact(session_id) FROM frames WHERE kind = 'message'").await, 1);
+    assert_eq!(
+        case.number("SELECT uniqExact(session_id) FROM frames WHERE kind = 'message'")
+            .await,
+        1
+    );
     assert_eq!(case.number("SELECT max(calls) FROM sessions_v").await, 20);
     let counters = "SELECT count() FROM (SELECT session_seq, row_number() OVER (ORDER BY kafka_offset) AS n FROM frames \
          WHERE kind = 'message') WHERE session_seq != n";
@@ -99,7 +124,10 @@ async fn a_restart_in_any_window_loads_each_frame_once() {
         .iter()
         .map(|value| decode_audit(value).expect("an event").metadata.uid)
         .collect();
-    assert!(audit.len() > 20 && ids.len() == 20, "repeated events have their first ids");
+    assert!(
+        audit.len() > 20 && ids.len() == 20,
+        "repeated events have their first ids"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +158,10 @@ async fn duplicates_leave_no_row_and_forks_are_marked() {
     case.wait_for_commit(3 * records.len() as i64 + 1).await;
     service.stop().await;
     assert_eq!(case.number(ROWS).await, records.len() as i64 + 1);
-    assert_eq!(case.number("SELECT count() FROM frames WHERE verdict = 'fork'").await, 1);
+    assert_eq!(
+        case.number("SELECT count() FROM frames WHERE verdict = 'fork'").await,
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,8 +182,14 @@ async fn an_undecodable_record_is_a_dead_letter_and_leaves_its_place() {
     let letters = case.values(case.config.kafka.topics.deadletter()).await;
     let letter = decode_dead_letter(&letters[0]).expect("a dead letter");
     assert_eq!((letters.len(), letter.offset, letter.size), (1, 3, 22));
-    assert_eq!((letter.topic.as_str(), letter.reason.as_str()), (case.topic.as_str(), "no_header"));
-    assert!(!letters[0].windows(9).any(|bytes| bytes == b"sk-secret"), "nothing of the record is in it");
+    assert_eq!(
+        (letter.topic.as_str(), letter.reason.as_str()),
+        (case.topic.as_str(), "no_header")
+    );
+    assert!(
+        !letters[0].windows(9).any(|bytes| bytes == b"sk-secret"),
+        "nothing of the record is in it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +234,11 @@ async fn a_secret_is_masked_and_its_salt_is_gone() {
     let service = case.start();
     case.wait_for_commit(proxy.sealed.len() as i64).await;
     service.stop().await;
-    assert_eq!(case.number("SELECT count() FROM frames WHERE payload LIKE '%alice.cooper%'").await, 0);
+    assert_eq!(
+        case.number("SELECT count() FROM frames WHERE payload LIKE '%alice.cooper%'")
+            .await,
+        0
+    );
     let masked = format!(
         "SELECT concat(redaction, ' ', lower(hex(payload_salt))) FROM frames WHERE exchange_id = '{exchange}' ORDER BY seq"
     );
@@ -221,12 +262,18 @@ async fn a_recreated_topic_stops_the_consumer_with_a_clear_word() {
     other.call("another log");
     case.publish(&other.records()).await;
     let word = case.start().word().await;
-    assert!(word.contains("was recreated or truncated") && word.contains("ends at offset 3"), "{word}");
+    assert!(
+        word.contains("was recreated or truncated") && word.contains("ends at offset 3"),
+        "{word}"
+    );
 
     other.calls(9);
     case.publish(&other.records()[3..]).await;
     let word = case.start().word().await;
-    assert!(word.contains("was recreated") && word.contains("is not the one that was loaded"), "{word}");
+    assert!(
+        word.contains("was recreated") && word.contains("is not the one that was loaded"),
+        "{word}"
+    );
     assert_eq!(case.number(ROWS).await, count, "nothing was loaded from the other log");
 }
 
@@ -246,10 +293,17 @@ async fn a_topic_recreated_under_the_running_consumer_stops_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_loader_writes_the_columns_that_the_table_has() {
     let case = Case::new().await;
-    let sql = "SELECT name, type, comment FROM system.columns WHERE database = ? AND table = 'frames' ORDER BY position";
+    let sql =
+        "SELECT name, type, comment FROM system.columns WHERE database = ? AND table = 'frames' ORDER BY position";
     let query = case.sink.client().query(sql).bind(case.sink.database());
     let columns = query.fetch_all::<(String, String, String)>().await.expect("columns");
-    let written: Vec<(&str, &str)> = columns.iter().map(|(name, kind, _)| (name.as_str(), kind.as_str())).collect();
+    let written: Vec<(&str, &str)> = columns
+        .iter()
+        .map(|(name, kind, _)| (name.as_str(), kind.as_str()))
+        .collect();
     assert_eq!(written[..COLUMNS.len()], *COLUMNS);
-    assert!(columns.iter().all(|(_, _, comment)| !comment.is_empty()), "every column has a comment");
+    assert!(
+        columns.iter().all(|(_, _, comment)| !comment.is_empty()),
+        "every column has a comment"
+    );
 }

@@ -50,7 +50,9 @@ impl Stack {
         };
         let (broker, clickhouse) = (BrokerKind::choose().0, ClickHouseKind::choose().0);
         let broker = Broker::start(broker, None, site).await.expect("a broker");
-        let clickhouse = ClickHouse::start(clickhouse, None, None, site).await.expect("ClickHouse");
+        let clickhouse = ClickHouse::start(clickhouse, None, None, site)
+            .await
+            .expect("ClickHouse");
         Self {
             broker,
             clickhouse,
@@ -80,7 +82,9 @@ impl Case {
         );
         let config = tapedeck_config::read_text("test.toml", &text, Config::build).expect("a right configuration");
         let sink = Sink::new(&config.clickhouse);
-        migrate_database(sink.client(), &name).await.expect("the database is migrated");
+        migrate_database(sink.client(), &name)
+            .await
+            .expect("the database is migrated");
         let kafka = config.kafka.client_config();
         let topic = config.kafka.topics.frames().to_owned();
         let case = Self {
@@ -95,13 +99,18 @@ impl Case {
 
     pub(crate) async fn create_topics(&self) {
         let plans = self.config.topic_plans();
-        create_topics(&self.kafka, &plans, PATIENCE).await.expect("the topics are created");
+        create_topics(&self.kafka, &plans, PATIENCE)
+            .await
+            .expect("the topics are created");
     }
 
     /// Deletes the frames' topic and creates it anew, empty.
     pub(crate) async fn recreate_topic(&self) {
         let admin: AdminClient<DefaultClientContext> = self.kafka.create().expect("an admin client");
-        let deleted = admin.delete_topics(&[&self.topic], &AdminOptions::new()).await.expect("the topic is deleted");
+        let deleted = admin
+            .delete_topics(&[&self.topic], &AdminOptions::new())
+            .await
+            .expect("the topic is deleted");
         assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
         let plans = self.config.topic_plans();
         let deadline = Instant::now() + PATIENCE;
@@ -116,7 +125,10 @@ impl Case {
         let consumer: BaseConsumer = self.kafka.create().expect("a consumer");
         let topic = self.topic.clone();
         let ends = move || consumer.fetch_watermarks(&topic, 0, Duration::from_secs(5)).ok();
-        tokio::task::spawn_blocking(ends).await.expect("no panic").map(|(_, end)| end)
+        tokio::task::spawn_blocking(ends)
+            .await
+            .expect("no panic")
+            .map(|(_, end)| end)
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -145,7 +157,11 @@ impl Case {
         let producer: FutureProducer = self.kafka.create().expect("a producer");
         for (key, value) in records {
             let record = FutureRecord::to(&self.topic).key(key).payload(value);
-            producer.send(record, PATIENCE).await.map_err(|(error, _)| error).expect("delivered");
+            producer
+                .send(record, PATIENCE)
+                .await
+                .map_err(|(error, _)| error)
+                .expect("delivered");
         }
     }
 
@@ -157,11 +173,21 @@ impl Case {
 
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let sql = format!("SELECT toInt64(({sql}))");
-        self.sink.client().query(&sql).fetch_one::<i64>().await.expect("a number")
+        self.sink
+            .client()
+            .query(&sql)
+            .fetch_one::<i64>()
+            .await
+            .expect("a number")
     }
 
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
-        self.sink.client().query(sql).fetch_all::<String>().await.expect("texts")
+        self.sink
+            .client()
+            .query(sql)
+            .fetch_all::<String>()
+            .await
+            .expect("texts")
     }
 
     pub(crate) async fn wait_for(&self, sql: &str, expected: i64) {
@@ -204,9 +230,12 @@ impl Case {
         let consumer: BaseConsumer = config.set("group.id", "reader").create().expect("a consumer");
         let topic = topic.to_owned();
         let read = move || {
-            let (_, end) = consumer.fetch_watermarks(&topic, 0, PATIENCE).expect("the ends of the log");
+            let (_, end) = consumer
+                .fetch_watermarks(&topic, 0, PATIENCE)
+                .expect("the ends of the log");
             let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&topic, 0, Offset::Beginning).expect("an offset");
+            list.add_partition_offset(&topic, 0, Offset::Beginning)
+                .expect("an offset");
             consumer.assign(&list).expect("assigned");
             let mut values = Vec::new();
             while (values.len() as i64) < end {
@@ -234,6 +263,9 @@ impl Service {
     /// Waits for it to stop by itself, and gives back its word.
     pub(crate) async fn word(self) -> String {
         let result = tokio::time::timeout(PATIENCE, self.task).await.expect("it stops");
-        result.expect("no panic").expect_err("it stops with an error").to_string()
+        result
+            .expect("no panic")
+            .expect_err("it stops with an error")
+            .to_string()
     }
 }

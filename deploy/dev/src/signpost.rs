@@ -64,7 +64,7 @@ pub(crate) async fn print(stack: &Stack, terminal: &Terminal) -> anyhow::Result<
 }
 
 /// What was called, by whom, and what came back.
-const CALLS: &str = "SELECT time, direction, user_name, rpc_name, payload FROM frames \
+const CALLS: &str = "SELECT time, direction, principal_name, rpc_name, payload FROM frames \
                      WHERE rpc_method = 'tools/call' ORDER BY time FORMAT Vertical";
 
 /// A shell expression that gets a token by client credentials.

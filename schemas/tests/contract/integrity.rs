@@ -53,7 +53,10 @@ proptest! {
 #[test]
 fn an_absent_value_and_an_empty_one_have_different_hashes() {
     let seal = |name: Option<&str>| {
-        let frame = Frame { traceparent: name.map(str::to_owned), ..Frame::default() };
+        let frame = Frame {
+            traceparent: name.map(str::to_owned),
+            ..Frame::default()
+        };
         let mut frame = Chain::open(Uuid::nil(), Uuid::nil())
             .seal(frame, 1, None)
             .frame()

@@ -66,7 +66,7 @@ impl Shown {
 }
 
 fn header(frame: &Frame, out: &mut impl Write) -> anyhow::Result<()> {
-    let user = [&frame.user_email, &frame.user_name, &frame.subject];
+    let user = [&frame.principal_email, &frame.principal_name, &frame.subject];
     let user = user
         .into_iter()
         .find(|text| !text.is_empty())
@@ -96,11 +96,22 @@ fn arrow(frame: &Frame) -> &'static str {
     }
 }
 
+/// What came that is no JSON-RPC message: an event without one (such as the first, which only carries an id), an answer
+/// without a body, or some other body.
+fn unnamed(frame: &Frame) -> &'static str {
+    match frame.payload_size {
+        0 if frame.content_type.starts_with("text/event-stream") => "empty event of",
+        0 => "empty answer to",
+        _ if frame.content_type.starts_with("text/event-stream") => "event of",
+        _ => "body of",
+    }
+}
+
 /// What the frame is, in a line: method and name, outcome, size, and whatever is out of the ordinary.
 fn headline(frame: &Frame) -> String {
     let mut words: Vec<String> = Vec::new();
     match frame.kind.as_str() {
-        "message" if frame.rpc_kind.is_empty() || frame.rpc_kind == "none" => words.push("body".to_owned()),
+        "message" if frame.rpc_kind.is_empty() || frame.rpc_kind == "none" => words.push(unnamed(frame).to_owned()),
         "message" => words.push(frame.rpc_kind.clone()),
         "exchange_start" => {}
         other => words.push(other.replace('_', " ")),
