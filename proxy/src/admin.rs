@@ -8,7 +8,8 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use crate::client_side::AnswerBody;
-use crate::proxy::{Proxy, plain};
+use crate::proxy::Proxy;
+use crate::route::plain;
 
 /// OpenMetrics 1.0, text form.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -188,7 +188,7 @@ impl Tape {
     }
 
     /// The frame that carried the end was not confirmed, so it does not count: its segment's successor names it as
-    /// lost. The exchange is open again, and ends by what the client was told instead.
+    /// lost. The exchange is open again, and ends by what the client is told instead.
     pub(crate) fn unconfirmed(&mut self) {
         if self.stage == Stage::Ended {
             self.stage = Stage::Forwarded;

@@ -2,7 +2,7 @@
 //!
 //! # The life of a frame
 //!
-//! A request runs through one function, `request::serve`, in this order; each phase needs what the one before proved.
+//! A request runs through one function, `serve` in `request.rs`, in this order; each phase needs what the one before proved.
 //!
 //! 1. **Accept.** [`start`] listens; `listen` does TLS, HTTP/1.1 and HTTP/2. Each exchange runs in a task of its own, so
 //!    it does not die with its client's connection.
@@ -45,6 +45,7 @@ mod proxy;
 pub mod record;
 mod refusal;
 mod request;
+mod route;
 pub mod session_tag;
 mod upstream;
 

@@ -5,10 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::Method;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -16,13 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin};
-use crate::client_side::{self, AnswerBody};
 use crate::config::{Config, Target};
-use crate::identity::{Authenticator, challenge};
-use crate::listen::{self, Peer};
+use crate::identity::Authenticator;
+use crate::listen;
 use crate::metrics::{Flow, Metrics};
 use crate::record::{Copies, Recorder, RecorderSettings};
-use crate::request;
+use crate::route;
 use crate::session_tag::TagKeys;
 use crate::upstream::Upstream;
 
@@ -83,9 +79,9 @@ pub(crate) struct Proxy {
     pub(crate) recorder: Recorder,
     pub(crate) tag_keys: TagKeys,
     pub(crate) metrics: Metrics,
-    routes: HashMap<String, Arc<Route>>,
+    pub(crate) routes: HashMap<String, Arc<Route>>,
     /// Exchanges, each in its own task: they outlive their connections.
-    exchanges: TaskTracker,
+    pub(crate) exchanges: TaskTracker,
     /// No new work.
     stopping: CancellationToken,
     /// What is still going on ends now.
@@ -162,7 +158,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let sever = CancellationToken::new();
     let clients = {
         let shared = Arc::clone(&proxy);
-        let handler = move |peer, request| answer(Arc::clone(&shared), peer, request);
+        let handler = move |peer, request| route::answer(Arc::clone(&shared), peer, request);
         tokio::spawn(listen::serve(
             listener,
             tls,
@@ -254,33 +250,6 @@ impl Proxy {
         }
         Ok(())
     }
-
-    fn place(&self, path: &str) -> Place<'_> {
-        if let Some(name) = path
-            .strip_prefix("/.well-known/oauth-protected-resource/")
-            .and_then(target_of)
-        {
-            return self.routes.get(name).map_or(Place::Nowhere, Place::Metadata);
-        }
-        let route = path
-            .strip_prefix('/')
-            .and_then(target_of)
-            .and_then(|name| self.routes.get(name));
-        route.map_or(Place::Nowhere, Place::Mcp)
-    }
-}
-
-/// What is at a path.
-enum Place<'a> {
-    Mcp(&'a Arc<Route>),
-    Metadata(&'a Arc<Route>),
-    Nowhere,
-}
-
-/// The name in `{target}/mcp`.
-fn target_of(path: &str) -> Option<&str> {
-    path.strip_suffix("/mcp")
-        .filter(|name| !name.is_empty() && !name.contains('/'))
 }
 
 impl Route {
@@ -300,66 +269,6 @@ impl Route {
             target: target.clone(),
         })
     }
-}
-
-/// Answers one request of a client. An exchange with a target goes on in its own task whatever becomes of this one.
-async fn answer(proxy: Arc<Proxy>, peer: Peer, request: Request<Incoming>) -> Response<AnswerBody> {
-    match proxy.place(request.uri().path()) {
-        Place::Mcp(route) => {
-            let route = Arc::clone(route);
-            let (client, awaited) = client_side::pair();
-            let target = route.target.name.clone();
-            let method = request.method().clone();
-            proxy
-                .exchanges
-                .spawn(request::serve(Arc::clone(&proxy), route, peer, request, client));
-            match awaited.answer().await {
-                Some(response) => response,
-                // It panicked. Its drop guards have ended it on record.
-                None => {
-                    proxy.metrics.answered(&target, &method, 500);
-                    plain(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        "text/plain",
-                        "internal error\n".into(),
-                    )
-                }
-            }
-        }
-        Place::Metadata(route) if request.method() == Method::GET => {
-            proxy.metrics.answered(&route.target.name, request.method(), 200);
-            let metadata =
-                challenge::resource_metadata(&route.target, &proxy.config.issuers, &proxy.authenticator.scopes());
-            plain(StatusCode::OK, "application/json", metadata.into())
-        }
-        Place::Metadata(route) => {
-            proxy.metrics.answered(&route.target.name, request.method(), 405);
-            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n".into());
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-            response
-        }
-        Place::Nowhere => {
-            proxy.metrics.answered("", request.method(), 404);
-            plain(
-                StatusCode::NOT_FOUND,
-                "text/plain",
-                "nothing here; targets are at /{target}/mcp\n".into(),
-            )
-        }
-    }
-}
-
-/// An answer that is no exchange's.
-pub(crate) fn plain(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::whole(body));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -124,10 +124,10 @@ pub(crate) enum Failure {
     #[error("the target went away; the call may have been executed")]
     UpstreamLost,
     /// The target acted.
-    #[error("the call was executed, but its answer cannot be recorded: answer withheld")]
+    #[error("executed, answer withheld: it cannot be recorded")]
     Withheld,
     /// The target acted.
-    #[error("the call was executed, but its answer is compressed and cannot be recorded: answer withheld")]
+    #[error("executed, answer withheld: it is compressed, which nobody asked for, and cannot be recorded")]
     Encoded,
     /// Unknown whether the target acted.
     #[error("the proxy is stopping; the call may have been executed")]

@@ -222,7 +222,6 @@ fn interrupted(client: ClientSide, mut tape: Tape, why: Interrupted, fail: impl 
     {
         fail(client, &tape, &failure);
     }
-    tape.unconfirmed();
     tape.end(end);
 }
 

@@ -94,7 +94,8 @@ impl Chain {
             Direction::ToClient => counters.bytes_to_client += frame.payload_size,
             Direction::None => {}
         }
-        if frame.kind == Kind::Refused {
+        // A refused body may come in parts, too.
+        if frame.kind == Kind::Refused && frame.part.last {
             counters.refused += 1;
         }
         // A message is counted once, on its last part, where its envelope is complete.

@@ -147,9 +147,12 @@ pub(crate) async fn relay_body(
         }
         tokio::select! {
             biased;
-            released = releases.step(&mut exit), if !releases.is_empty() => {
-                released.map_err(Interrupted::NotRecorded)?;
-            }
+            released = releases.step(&mut exit), if !releases.is_empty() => if let Err(why) = released {
+                if !releases.last_is_durable().await {
+                    tape.unconfirmed();
+                }
+                return Err(Interrupted::NotRecorded(why));
+            },
             read = body.next(), if parts.is_some() && releases.has_room() => match (read, &mut parts) {
                 (Ok(Some(bytes)), Some(parts)) => parts.push(bytes, tape, &mut releases).map_err(Interrupted::NotRecorded)?,
                 (Ok(None), parts) => if let Some(parts) = parts.take() {

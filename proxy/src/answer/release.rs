@@ -119,4 +119,16 @@ impl<'a> Releases<'a> {
         self.flow.to_client(size);
         Ok(())
     }
+
+    /// After a failed [`step`](Self::step): whether the newest piece came to be durable all the same. None is released.
+    pub(super) async fn last_is_durable(&mut self) -> bool {
+        let mut durable = false;
+        while let Some((pending, _)) = self.waiting.pop_front() {
+            durable = match pending {
+                Some(pending) => pending.await.is_ok(),
+                None => durable,
+            };
+        }
+        durable
+    }
 }

@@ -12,8 +12,10 @@ pub const REQUEST_HEAD: usize = 64 * 1024;
 /// The most header fields in a request.
 pub const REQUEST_FIELDS: usize = 128;
 
-/// How long a client may take to send a request's head.
-pub const REQUEST_HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a client may take to send a request's head, and how long an idle connection is kept for its next: hyper has
+/// one timer for both. As long as nginx keeps idle connections: a shorter time would close them under clients that are
+/// about to use them again.
+pub const HEAD_OR_IDLE_TIME: Duration = Duration::from_secs(75);
 
 /// How long a frame may wait for Kafka's acknowledgement before the call is refused: librdkafka's
 /// `message.timeout.ms`. Only the delivery report decides; this bounds how long it may take.

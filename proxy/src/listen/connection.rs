@@ -14,11 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::client_side::AnswerBody;
-use crate::config::limits::{REQUEST_FIELDS, REQUEST_HEAD};
+use crate::config::limits::{HEAD_OR_IDLE_TIME, REQUEST_FIELDS, REQUEST_HEAD};
 
-/// Time for a client to send a request's head, and for an idle connection to send its next: hyper has one timer for
-/// both. As long as nginx keeps idle connections: a shorter time would close them under clients that use them again.
-const HEAD_OR_IDLE: Duration = Duration::from_secs(75);
 /// Requests at once on one HTTP/2 connection.
 const CONCURRENT_STREAMS: u32 = 250;
 /// An HTTP/2 connection whose client does not answer pings is dead, and so are its streams.
@@ -57,7 +54,7 @@ where
         Protocol::Http1 => {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_OR_IDLE)
+                .header_read_timeout(HEAD_OR_IDLE_TIME)
                 .max_headers(REQUEST_FIELDS)
                 .max_buf_size(REQUEST_HEAD.max(8192))
                 .serve_connection(io, service);
