@@ -3,6 +3,7 @@
 mod clock;
 mod error;
 mod insert;
+mod past;
 mod pieces;
 mod read_back;
 
@@ -13,7 +14,8 @@ use tapedeck_config::ClickHouse;
 pub use clock::ServerClock;
 pub use error::{Fault, SinkError};
 pub use insert::{Block, Insert, statement};
-pub use read_back::{Loaded, Past};
+pub use past::Past;
+pub use read_back::Loaded;
 
 /// A connection to the database that holds the tables.
 #[derive(Clone)]

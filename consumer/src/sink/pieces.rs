@@ -28,6 +28,10 @@ pub(super) fn digests<'a>(digests: impl Iterator<Item = &'a Digest>) -> String {
     join(digests.map(|digest| format!("unhex('{digest}')")))
 }
 
+pub(super) fn numbers<'a>(numbers: impl Iterator<Item = &'a i64>) -> String {
+    join(numbers.map(i64::to_string))
+}
+
 /// A list that `IN` takes; an empty one is never sent.
 fn join(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(", ")

@@ -1,89 +1,28 @@
 //! What the table says. It is the truth: memory is only a copy of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clickhouse::Row;
 use serde::Deserialize;
-use tapedeck_schemas::{Digest, SessionKey};
-use uuid::Uuid;
+use tapedeck_schemas::Digest;
 
 use super::error::timed;
-use super::pieces::{before, bind, digests, from, ids};
+use super::pieces::{before, bind, from};
 use super::{Sink, SinkError};
 use crate::rows::Origin;
-use crate::sessions::{Missing, RestoredExchange, RestoredSession, Totals};
 
-/// How much earlier than a batch's first frame a session's last may be, beyond the idle limit, for the session to be
-/// restored: writers' clocks differ, and a spool is drained late.
-const SLACK: i64 = 24 * 3600 * 1_000_000;
 /// Between two looks at an insert that has been killed and still runs.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Offsets that are in the table already, with their records' hashes.
 pub type Loaded = HashMap<i64, Digest>;
 
-/// What is before a batch.
-#[derive(Debug, Default)]
-pub struct Past {
-    /// Ranges of `seq` per segment; every segment asked for is there.
-    pub segments: HashMap<Uuid, Vec<RangeInclusive<i64>>>,
-    /// Sessions.
-    pub sessions: Vec<RestoredSession>,
-    /// Exchanges.
-    pub exchanges: Vec<RestoredExchange>,
-}
-
 #[derive(Row, Deserialize)]
 struct OffsetRow {
     kafka_offset: i64,
     frame_hash: [u8; 32],
-}
-
-#[derive(Row, Deserialize)]
-struct SessionRow {
-    session_key: [u8; 32],
-    #[serde(with = "clickhouse::serde::uuid")]
-    session: Uuid,
-    last: i64,
-    shared: bool,
-    frames: u64,
-    calls: u64,
-    errors: u64,
-    bytes: u64,
-    has_started: bool,
-    started: i64,
-    address: String,
-    name: String,
-}
-
-#[derive(Row, Deserialize)]
-struct ExchangeRow {
-    session_key: [u8; 32],
-    #[serde(with = "clickhouse::serde::uuid")]
-    exchange: Uuid,
-    #[serde(with = "clickhouse::serde::uuid")]
-    session: Uuid,
-    opens: bool,
-    address: String,
-    name: String,
-}
-
-#[derive(Row, Deserialize)]
-struct RangeRow {
-    #[serde(with = "clickhouse::serde::uuid")]
-    segment: Uuid,
-    first: i64,
-    last: i64,
-}
-
-#[derive(Row, Deserialize)]
-struct PlaceRow {
-    #[serde(with = "clickhouse::serde::uuid")]
-    segment: Uuid,
-    seq: i64,
-    hash: [u8; 32],
 }
 
 impl Sink {
@@ -204,182 +143,6 @@ impl Sink {
             .bind(reason);
         timed(query.execute()).await
     }
-
-    /// The hashes of the frames at these places of segments, before a batch; a place may have several.
-    ///
-    /// # Errors
-    /// As any query.
-    pub async fn hashes(
-        &self,
-        origin: &Origin,
-        offset: i64,
-        places: &HashSet<(Uuid, i64)>,
-    ) -> Result<HashMap<(Uuid, i64), Vec<Digest>>, SinkError> {
-        let mut found: HashMap<_, Vec<_>> = HashMap::new();
-        if places.is_empty() {
-            return Ok(found);
-        }
-        let segments: HashSet<Uuid> = places.iter().map(|(segment, _)| *segment).collect();
-        let seqs: HashSet<String> = places.iter().map(|(_, seq)| seq.to_string()).collect();
-        let seqs: Vec<String> = seqs.into_iter().collect();
-        let sql = format!(
-            "SELECT segment_id AS segment, seq, frame_hash AS hash FROM frames \
-             WHERE {} AND segment_id IN ({}) AND seq IN ({}) AND verdict IN ('intact', 'fork')",
-            before(offset),
-            ids(segments.iter()),
-            seqs.join(", ")
-        );
-        let query = bind(self.client().query(&sql), origin).fetch_all::<PlaceRow>();
-        for row in timed(query).await? {
-            found.entry((row.segment, row.seq)).or_default().push(Digest(row.hash));
-        }
-        Ok(found)
-    }
-
-    /// What a batch that begins at `offset` needs to know.
-    ///
-    /// # Errors
-    /// As any query.
-    pub async fn past(
-        &self,
-        origin: &Origin,
-        offset: i64,
-        segments: &HashSet<Uuid>,
-        missing: &Missing,
-        idle: i64,
-    ) -> Result<Past, SinkError> {
-        let mut past = Past {
-            segments: self.ranges(origin, offset, segments).await?,
-            ..Past::default()
-        };
-        if !missing.exchanges.is_empty() {
-            past.exchanges = self.exchanges(origin, offset, missing).await?;
-        }
-        let named = missing.sessions.iter().map(|(_, session)| *session);
-        let of_exchanges = past.exchanges.iter().map(|exchange| exchange.session);
-        let sessions: HashSet<Uuid> = named.chain(of_exchanges).filter(|id| !id.is_nil()).collect();
-        if !missing.keys.is_empty() || !sessions.is_empty() {
-            past.sessions = self.sessions(origin, offset, missing, &sessions, idle).await?;
-        }
-        Ok(past)
-    }
-
-    async fn ranges(
-        &self,
-        origin: &Origin,
-        offset: i64,
-        segments: &HashSet<Uuid>,
-    ) -> Result<HashMap<Uuid, Vec<RangeInclusive<i64>>>, SinkError> {
-        let mut ranges: HashMap<_, Vec<_>> = segments.iter().map(|segment| (*segment, Vec::new())).collect();
-        if segments.is_empty() {
-            return Ok(ranges);
-        }
-        // Consecutive numbers less their rank are equal: one group per range.
-        let sql = format!(
-            "SELECT segment, min(seq) AS first, max(seq) AS last FROM (\
-             SELECT segment_id AS segment, seq, seq - row_number() OVER (PARTITION BY segment_id ORDER BY seq) AS island \
-             FROM (SELECT DISTINCT segment_id, seq FROM frames \
-             WHERE {} AND segment_id IN ({}) AND verdict IN ('intact', 'fork'))) GROUP BY segment, island",
-            before(offset),
-            ids(segments.iter())
-        );
-        let query = bind(self.client().query(&sql), origin).fetch_all::<RangeRow>();
-        for row in timed(query).await? {
-            ranges.entry(row.segment).or_default().push(row.first..=row.last);
-        }
-        Ok(ranges)
-    }
-
-    async fn exchanges(
-        &self,
-        origin: &Origin,
-        offset: i64,
-        missing: &Missing,
-    ) -> Result<Vec<RestoredExchange>, SinkError> {
-        let exchanges: HashSet<Uuid> = missing.exchanges.iter().map(|(_, exchange)| *exchange).collect();
-        let sql = format!(
-            "SELECT session_key, exchange_id AS exchange, argMin(session_id, kafka_offset) AS session, \
-             countIf(rpc_method = 'initialize' AND kind = 'message' AND direction = 'to_target') > 0 \
-             AND session = exchange_id AND NOT max(session_starts) AS opens, \
-             argMin(client_address, kafka_offset) AS address, argMin(claimed_name, kafka_offset) AS name \
-             FROM frames WHERE {} AND exchange_id IN ({}) AND kind != 'undecodable' \
-             GROUP BY session_key, exchange_id",
-            before(offset),
-            ids(exchanges.iter())
-        );
-        let query = bind(self.client().query(&sql), origin).fetch_all::<ExchangeRow>();
-        let restored = |row: ExchangeRow| RestoredExchange {
-            key: SessionKey(Digest(row.session_key)),
-            exchange: row.exchange,
-            session: row.session,
-            opens: row.opens.then(|| (row.address, claimed(row.name))),
-        };
-        Ok(timed(query).await?.into_iter().map(restored).collect())
-    }
-
-    async fn sessions(
-        &self,
-        origin: &Origin,
-        offset: i64,
-        missing: &Missing,
-        named: &HashSet<Uuid>,
-        idle: i64,
-    ) -> Result<Vec<RestoredSession>, SinkError> {
-        let mut wanted = Vec::new();
-        if !named.is_empty() {
-            wanted.push(format!("session_id IN ({})", ids(named.iter())));
-        }
-        if let Some(earliest) = missing.keys.values().min() {
-            let since = earliest.saturating_sub(idle).saturating_sub(SLACK).max(0);
-            let keys = digests(missing.keys.keys().map(|key| &key.0));
-            wanted.push(format!(
-                "session_id IN (SELECT session_id FROM frames WHERE {} AND session_key IN ({keys}) \
-                 AND time >= fromUnixTimestamp64Micro({since}))",
-                before(offset)
-            ));
-        }
-        // A session that an `initialize` opened has its client's name on the request, not on the answer that starts it.
-        let sql = format!(
-            "SELECT session_key, session_id AS session, toUnixTimestamp64Micro(max(time)) AS last, \
-             max(session_shared) AS shared, max(session_seq) AS frames, max(session_calls) AS calls, \
-             max(session_errors) AS errors, max(session_bytes) AS bytes, \
-             max(session_starts) AS has_started, maxIf(kafka_offset, session_starts) AS started, \
-             argMinIf(client_address, kafka_offset, exchange_id = session_id) AS address, \
-             argMinIf(claimed_name, kafka_offset, exchange_id = session_id) AS name \
-             FROM frames WHERE {} AND session_id != toUUID('{}') AND kind != 'undecodable' AND ({}) \
-             GROUP BY session_key, session_id",
-            before(offset),
-            Uuid::nil(),
-            wanted.join(" OR ")
-        );
-        let mut query = bind(self.client().query(&sql), origin);
-        if !missing.keys.is_empty() {
-            query = bind(query, origin);
-        }
-        let restored = |row: SessionRow| RestoredSession {
-            key: SessionKey(Digest(row.session_key)),
-            session: row.session,
-            last: row.last,
-            totals: Totals {
-                shared: row.shared,
-                frames: row.frames,
-                calls: row.calls,
-                errors: row.errors,
-                bytes: row.bytes,
-            },
-            started: row.has_started.then(|| (row.started, row.address, claimed(row.name))),
-        };
-        Ok(timed(query.fetch_all::<SessionRow>())
-            .await?
-            .into_iter()
-            .map(restored)
-            .collect())
-    }
-}
-
-/// Rows have no difference between an absent name and an empty one, and sessions make none.
-fn claimed(name: String) -> Option<String> {
-    Some(name).filter(|name| !name.is_empty())
 }
 
 /// A text as a literal of ClickHouse's SQL.
