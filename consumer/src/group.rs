@@ -27,15 +27,6 @@ pub enum Change {
     Revoked(Vec<i32>, oneshot::Sender<()>),
 }
 
-/// A committed offset, or what has become of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Commit {
-    /// The brokers have it.
-    Done,
-    /// The partition is another member's.
-    Lost,
-}
-
 struct Context {
     changes: mpsc::UnboundedSender<Change>,
     topic: String,
@@ -124,11 +115,15 @@ impl Member {
         let consumer = Arc::new(consumer);
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
-            let (consumer, stop) = (Arc::clone(&consumer), Arc::clone(&stop));
+            let (consumer, stop, topic) = (Arc::clone(&consumer), Arc::clone(&stop), topic.to_owned());
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    if let Some(Err(error)) = consumer.poll(Duration::from_millis(100)) {
-                        warn!(%error, "the group");
+                    match consumer.poll(Duration::from_millis(100)) {
+                        Some(Err(error)) if is_missing(&error) => {
+                            warn!(topic, "the topic does not exist: `tapedeck-consumer migrate` creates it; waiting");
+                        }
+                        Some(Err(error)) => warn!(%error, "the group"),
+                        _ => {}
                     }
                 }
                 consumer.unsubscribe();
@@ -168,27 +163,25 @@ impl Member {
         }
     }
 
-    /// Commits, and waits for the brokers, as often as it takes.
+    /// Commits, and waits for the brokers, as often as it takes. While it succeeds the partition is ours: the brokers
+    /// refuse whoever they have dropped from the group.
+    ///
+    /// A refusal because the group is being rebalanced, or has dropped this member, is no answer yet: a partition that
+    /// stays ours through a rebalance is not assigned again, and of one that does not the group's own client is told.
     ///
     /// # Errors
     /// Only one that no retry mends.
-    pub async fn commit(&self, partition: i32, offset: i64) -> Result<Commit, Stop> {
-        use RDKafkaErrorCode as Code;
+    pub async fn commit(&self, partition: i32, offset: i64) -> Result<(), Stop> {
         loop {
             let mut list = TopicPartitionList::new();
             list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))
                 .map_err(Stop::Kafka)?;
             let consumer = Arc::clone(&self.consumer);
             let asked = tokio::task::spawn_blocking(move || consumer.commit(&list, CommitMode::Sync)).await;
-            let Err(error) = asked.unwrap_or(Err(KafkaError::Canceled)) else {
-                return Ok(Commit::Done);
-            };
-            match error.rdkafka_error_code() {
-                Some(Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId) => {
-                    return Ok(Commit::Lost);
-                }
-                _ if is_permanent(&error) => return Err(Stop::Kafka(error)),
-                _ => warn!(partition, offset, %error, "the offset was not committed; trying again"),
+            match asked.unwrap_or(Err(KafkaError::Canceled)) {
+                Ok(()) => return Ok(()),
+                Err(error) if is_permanent(&error) => return Err(Stop::Kafka(error)),
+                Err(error) => warn!(partition, offset, %error, "the offset was not committed; trying again"),
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -210,4 +203,12 @@ impl std::fmt::Debug for Member {
             .field("topic", &self.topic)
             .finish_non_exhaustive()
     }
+}
+
+fn is_missing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition)
+    )
 }

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::batch::{Batch, Loader, Tools, token_prefix};
 use crate::config::Limits;
-use crate::group::{Commit, Member};
+use crate::group::Member;
 use crate::record::Record;
 use crate::rows::Origin;
 use crate::sink::ServerClock;
@@ -176,13 +176,8 @@ impl Partition {
             let newest = batch.records.last().map_or(0, |record| record.kafka_time);
             let offset = loader.load(batch).await?;
             if committed != Some(offset) {
-                match self.member.commit(self.origin.partition, offset).await? {
-                    Commit::Done => committed = Some(offset),
-                    Commit::Lost => {
-                        warn!(partition = self.origin.partition, "the partition is another member's");
-                        return Ok(());
-                    }
-                }
+                self.member.commit(self.origin.partition, offset).await?;
+                committed = Some(offset);
             }
             loader.phase("committed", start, end);
             self.tools.metrics.loaded_up_to(self.origin.partition, end, newest);

@@ -150,6 +150,7 @@ pub(crate) fn is_permanent(error: &KafkaError) -> bool {
         Code::SaslAuthenticationFailed,
         Code::InvalidTopic,
         Code::InvalidConfig,
+        Code::FencedInstanceId,
     ];
     error.rdkafka_error_code().is_some_and(|code| permanent.contains(&code))
 }
