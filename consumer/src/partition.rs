@@ -14,7 +14,7 @@ use crate::group::Member;
 use crate::record::Record;
 use crate::rows::Origin;
 use crate::sink::ServerClock;
-use crate::source::{Next, Source};
+use crate::source::Source;
 use crate::stop::{Stop, persist};
 
 /// How often the ends of the log are looked at.
@@ -125,9 +125,9 @@ impl Partition {
         source.go_to(offset).map_err(Stop::Kafka)?;
         loop {
             match source.next().await {
-                Next::Record(record) if record.offset == offset && record.hash(origin) == hash => return Ok(()),
-                Next::Record(_) => return Err(Stop::recreated(origin, offset)),
-                Next::Astray => {
+                Some(record) if record.offset == offset && record.hash(origin) == hash => return Ok(()),
+                Some(_) => return Err(Stop::recreated(origin, offset)),
+                None => {
                     let (first, end) = source.ends_at_last().await?;
                     if end <= offset {
                         return Err(self.shorter(end, position));
@@ -203,13 +203,13 @@ impl Partition {
                 () = sleep_until(deadline), if full.is_some() => break,
                 _ = look.tick() => self.look_at_end(source, *position).await?,
                 next = source.next() => match next {
-                    Next::Record(record) => {
+                    Some(record) => {
                         full.get_or_insert_with(|| Instant::now() + self.limits.every);
                         *position = record.offset + 1;
                         bytes += record.size as u64;
                         records.push(record);
                     }
-                    Next::Astray => {
+                    None => {
                         let (first, end) = source.ends_at_last().await?;
                         if end < *position {
                             return Err(self.shorter(end, *position));

@@ -3,8 +3,6 @@
 mod binary;
 mod columns;
 mod present;
-#[cfg(test)]
-mod tests;
 
 use tapedeck_schemas::{Digest, Kind, RpcKind};
 use uuid::Uuid;

@@ -26,15 +26,6 @@ pub struct Source {
     partition: i32,
 }
 
-/// What comes next.
-#[derive(Debug)]
-pub enum Next {
-    /// A record.
-    Record(Record),
-    /// The position is not in the log any more, or the log is not there: look at its ends.
-    Astray,
-}
-
 impl Source {
     /// A client for this partition; nothing is read yet. It keeps at most `bytes` of records that nobody has asked for.
     ///
@@ -75,15 +66,16 @@ impl Source {
         self.consumer.assign(&list)
     }
 
-    /// Waits for what comes next. Cancelling loses nothing.
-    pub async fn next(&self) -> Next {
+    /// Waits for the next record. `None`: the position is not in the log any more, or the log is not there; look at its
+    /// [`ends`](Self::ends). Cancelling loses nothing.
+    pub async fn next(&self) -> Option<Record> {
         loop {
             match self.consumer.recv().await {
                 Ok(message) => {
                     let time = message.timestamp().to_millis().unwrap_or(0);
-                    return Next::Record(Record::read(message.offset(), time, message.key(), message.payload()));
+                    return Some(Record::read(message.offset(), time, message.key(), message.payload()));
                 }
-                Err(error) if is_astray(&error) => return Next::Astray,
+                Err(error) if is_astray(&error) => return None,
                 // librdkafka goes on by itself.
                 Err(error) => warn!(partition = self.partition, %error, "Kafka"),
             }
@@ -96,7 +88,15 @@ impl Source {
     /// Where the brokers do not answer.
     pub async fn ends(&self) -> Result<(i64, i64), KafkaError> {
         let (consumer, topic, partition) = (Arc::clone(&self.consumer), self.topic.clone(), self.partition);
-        tokio::task::spawn_blocking(move || consumer.fetch_watermarks(&topic, partition, PATIENCE))
+        let ask = move || {
+            consumer.fetch_watermarks(&topic, partition, PATIENCE).or_else(|_| {
+                // librdkafka may have learned of the topic when it had no partitions yet, and would believe so for
+                // minutes: what it knows is asked for again.
+                consumer.fetch_metadata(Some(&topic), PATIENCE)?;
+                consumer.fetch_watermarks(&topic, partition, PATIENCE)
+            })
+        };
+        tokio::task::spawn_blocking(ask)
             .await
             .unwrap_or(Err(KafkaError::Canceled))
     }

@@ -1,1 +1,108 @@
+use tapedeck_redact::Config;
+use tapedeck_schemas::{Chain, Client, Kind, Rpc, RpcKind};
 
+use super::*;
+
+fn redactor() -> Redactor {
+    Redactor::new(Config::default()).expect("the built-in rules are right")
+}
+
+fn recorded(payload: Option<&str>, change: impl FnOnce(&mut Frame)) -> Frame {
+    let mut frame = Frame {
+        kind: Kind::Message,
+        ..Frame::default()
+    };
+    change(&mut frame);
+    let mut chain = Chain::open(uuid::Uuid::nil(), uuid::Uuid::nil());
+    let payload = payload.map(|payload| Bytes::copy_from_slice(payload.as_bytes()));
+    chain.seal(frame, 1, payload).frame().clone()
+}
+
+/// The clean frames of one message, whose parts are these.
+fn clean_parts(parts: &[&str]) -> Vec<CleanFrame> {
+    let mut frames: Vec<MaskedFrame> = parts
+        .iter()
+        .map(|part| mask(recorded(Some(part), |_| {}), &redactor()))
+        .collect();
+    let payloads = frames.iter_mut().map(MaskedFrame::take_payload).collect();
+    clean(frames, Body::Parts(payloads), &redactor())
+}
+
+const TOKEN: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyzAB";
+
+#[test]
+fn an_unchanged_message_keeps_every_part_and_its_salt() {
+    let clean = clean_parts(&[r#"{"a":"#, r#""b"}"#]);
+    let bodies: Vec<_> = clean.iter().map(|frame| frame.body().expect("kept")).collect();
+    assert_eq!(bodies, [&br#"{"a":"#[..], br#""b"}"#]);
+    assert!(
+        clean
+            .iter()
+            .all(|frame| frame.fate() == Fate::Unchanged && frame.payload_salt().is_some())
+    );
+}
+
+#[test]
+fn a_secret_that_is_cut_in_two_by_parts_is_masked_and_no_salt_is_left() {
+    let whole = format!(r#"{{"text":"the token is {TOKEN}"}}"#);
+    let (first, second) = whole.split_at(whole.len() - 20);
+    let clean = clean_parts(&[first, second]);
+    assert_eq!([clean[0].fate(), clean[1].fate()], [Fate::Joined, Fate::Masked]);
+    assert!(clean[0].body().is_none());
+    let body = std::str::from_utf8(clean[1].body().expect("masked")).expect("JSON");
+    assert!(
+        !body.contains("0123456789abc") && body.starts_with(r#"{"text":"the token"#),
+        "{body}"
+    );
+    assert!(clean.iter().all(|frame| frame.payload_salt().is_none()));
+    assert!(!clean[1].rules().is_empty());
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_dropped() {
+    let frame = mask(recorded(Some("no JSON, nobody knows what"), |_| {}), &redactor());
+    let clean = clean(vec![frame], Body::Withheld(DropReason::Incomplete), &redactor());
+    assert_eq!(clean[0].fate(), Fate::Dropped("incomplete"));
+    assert!(clean[0].body().is_none() && clean[0].payload_salt().is_none());
+    assert!(clean[0].frame().commitments.payload.is_some(), "the commitment stays");
+}
+
+#[test]
+fn a_credential_in_the_metadata_is_masked_and_its_salt_is_gone() {
+    let masked = mask(
+        recorded(None, |frame| {
+            frame.client = Client {
+                user_agent: Some(format!("curl {TOKEN}")),
+                ..Client::default()
+            };
+        }),
+        &redactor(),
+    );
+    let clean = clean(vec![masked], Body::Parts(vec![None]), &redactor());
+    let agent = clean[0]
+        .frame()
+        .client
+        .user_agent
+        .as_deref()
+        .expect("masked, not removed");
+    assert!(!agent.contains("ghp_0123"), "{agent}");
+    assert!(clean[0].metadata_salt().is_none() && !clean[0].direct_masked());
+    assert_eq!(clean[0].fate(), Fate::None);
+}
+
+#[test]
+fn a_credential_in_a_field_that_the_hash_covers_is_masked_and_marked() {
+    let masked = mask(
+        recorded(None, |frame| {
+            frame.rpc = Some(Rpc {
+                kind: RpcKind::Request,
+                id: Some(format!("\"{TOKEN}\"")),
+                ..Rpc::default()
+            });
+        }),
+        &redactor(),
+    );
+    let clean = clean(vec![masked], Body::Parts(vec![None]), &redactor());
+    assert!(clean[0].direct_masked() && clean[0].metadata_salt().is_some());
+    assert!(!format!("{:?}", clean[0]).contains("ghp_0123"));
+}

@@ -2,6 +2,7 @@
 
 mod frames;
 mod lease;
+mod row_bytes;
 mod stack;
 
 use std::collections::HashSet;
@@ -103,7 +104,7 @@ async fn a_restart_in_any_window_loads_each_frame_once() {
         assert_eq!(loader.load(batch).await.expect("loaded"), end);
         assert_eq!(case.number(ROWS).await, end);
     }
-    assert_eq!(case.committed().await, None);
+    assert_eq!(case.committed().await, Ok(None));
     // Committed in the middle of what is there.
     let service = case.start();
     case.wait_for(OFFSETS, count).await;

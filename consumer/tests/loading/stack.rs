@@ -6,6 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
@@ -41,6 +42,9 @@ struct Stack {
 
 impl Stack {
     async fn start() -> Self {
+        // With RUST_LOG, the consumer's own log beside the tests' output.
+        let log = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+        log.with_writer(std::io::stderr).init();
         let folder = Folder::open().expect("a folder for parts");
         let run = folder.run("test-consumer").expect("a folder for this run");
         let site = Site {
@@ -172,7 +176,7 @@ impl Case {
     }
 
     pub(crate) async fn number(&self, sql: &str) -> i64 {
-        let sql = format!("SELECT toInt64(({sql}))");
+        let sql = format!("SELECT toInt64(assumeNotNull(({sql})))");
         self.sink
             .client()
             .query(&sql)
@@ -202,23 +206,24 @@ impl Case {
         }
     }
 
-    pub(crate) async fn committed(&self) -> Option<i64> {
+    /// The group's committed offset; an error while its coordinator moves.
+    pub(crate) async fn committed(&self) -> Result<Option<i64>, KafkaError> {
         let mut config = self.kafka.clone();
         let consumer: BaseConsumer = config.set("group.id", &self.config.group).create().expect("a consumer");
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, 0);
         let asked = tokio::task::spawn_blocking(move || consumer.committed_offsets(list, PATIENCE));
-        let list = asked.await.expect("no panic").expect("the brokers answer");
-        match list.elements()[0].offset() {
+        let list = asked.await.expect("no panic")?;
+        Ok(match list.elements()[0].offset() {
             Offset::Offset(offset) => Some(offset),
             _ => None,
-        }
+        })
     }
 
     /// Waits until the group's committed offset is this.
     pub(crate) async fn wait_for_commit(&self, offset: i64) {
         let deadline = Instant::now() + PATIENCE;
-        while self.committed().await != Some(offset) {
+        while self.committed().await != Ok(Some(offset)) {
             assert!(Instant::now() < deadline, "offset {offset} is not committed");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
