@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapedeck_redact::Redactor;
-use tapedeck_schemas::{DeadLetter, Digest};
+use tapedeck_schemas::{DeadLetter, Digest, SessionKey};
 use tracing::{debug, warn};
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ use crate::sessions::{Event, Place, Sessions};
 use crate::sink::{Block, Loaded, ServerClock, Sink};
 use crate::stop::{Stop, persist};
 
-/// Session keys, and segments, that one partition keeps in memory.
+/// Session keys with their sessions and exchanges, and segments, that one partition keeps in memory.
 const MEMORY: usize = 50_000;
 
 /// Consecutive records of one partition.
@@ -360,13 +360,14 @@ impl Loader {
         Ok((Some((token, block)), again))
     }
 
-    /// Every row before the next batch is in the table, or waits for its message: memory may go.
+    /// Every row before the next batch is in the table, or waits for its message: of all but the latter memory may go.
     fn forget(&mut self, end: i64) {
         self.state.loaded.retain(|offset, _| *offset >= end);
-        if self.state.parts.is_empty() {
-            self.state.sessions.forget(MEMORY);
-            self.state.segments.forget(MEMORY);
-        }
+        let waiting = || self.state.parts.frames().map(|waiting| waiting.frame.frame());
+        let keys: HashSet<SessionKey> = waiting().map(|frame| frame.session_key).collect();
+        let segments: HashSet<Uuid> = waiting().map(|frame| frame.segment_id).collect();
+        self.state.sessions.forget(MEMORY, |key| keys.contains(key));
+        self.state.segments.forget(MEMORY, |segment| segments.contains(segment));
         self.metrics
             .session_keys
             .set(self.state.sessions.keys_in_memory() as i64);

@@ -85,10 +85,11 @@ impl Segments {
         self.0.get(&segment).is_some_and(|ranges| ranges.contains(seq))
     }
 
-    /// With more than `limit` segments in memory, forgets them all; what is needed again is read back.
-    pub fn forget(&mut self, limit: usize) {
+    /// With more than `limit` segments in memory, forgets them; what is needed again is read back. Those that `waits` names,
+    /// some of whose rows are not in the table yet, stay.
+    pub fn forget(&mut self, limit: usize, waits: impl Fn(&Uuid) -> bool) {
         if self.0.len() > limit {
-            self.0.clear();
+            self.0.retain(|segment, _| waits(segment));
         }
     }
 }

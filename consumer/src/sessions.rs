@@ -279,14 +279,15 @@ impl Sessions {
         Some(current.max_by_key(|current| current.started)?.session)
     }
 
-    /// Forgets exchanges that have ended; whatever of them still comes is read back. Call when every row before the next
-    /// batch is in the table. With more than `limit` keys in memory, all is forgotten.
-    pub fn forget(&mut self, limit: usize) {
-        if self.keys.len() > limit {
-            self.keys.clear();
+    /// Forgets exchanges that have ended; whatever of them still comes is read back. With more than `limit` keys, sessions
+    /// and exchanges in memory, all is forgotten. Keys that `waits` names, some of whose rows are not in the table yet, stay.
+    pub fn forget(&mut self, limit: usize, waits: impl Fn(&SessionKey) -> bool) {
+        let size = |key: &Key| 1 + key.current.len() + key.sessions.len() + key.exchanges.len();
+        if self.keys.values().map(size).sum::<usize>() > limit {
+            self.keys.retain(|key, _| waits(key));
             return;
         }
-        for key in self.keys.values_mut() {
+        for (_, key) in self.keys.iter_mut().filter(|(key, _)| !waits(key)) {
             key.exchanges.retain(|_, exchange| !exchange.ended);
         }
     }

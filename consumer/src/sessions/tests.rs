@@ -158,6 +158,26 @@ fn a_named_session_wins_and_the_recorders_own_events_have_none() {
     assert_eq!(sessions_of(&[call(1, 0), tagged, opened]), [1, 9, 0]);
 }
 
+#[test]
+fn one_keys_many_sessions_do_not_pile_up() {
+    let mut sessions = Sessions::new(IDLE);
+    for exchange in 1..=200 {
+        let refused = Frame {
+            kind: Kind::Refused,
+            ..frame(exchange, 0)
+        };
+        sessions.place(&Event::of(i64::from(exchange), &refused));
+    }
+    sessions.forget(100, |_| true);
+    assert_eq!(
+        sessions.keys_in_memory(),
+        1,
+        "some of its rows are not in the table yet"
+    );
+    sessions.forget(100, |_| false);
+    assert_eq!(sessions.keys_in_memory(), 0);
+}
+
 /// A frame of a random conversation: exchange, time since the last, and what it is.
 fn frames() -> impl Strategy<Value = Vec<Frame>> {
     let step = (0_u8..12, 0_i64..700, 0_u8..9, 0_u8..3);
@@ -279,8 +299,8 @@ proptest! {
             let batch = &frames[start..frames.len().min(start + length)];
             match what {
                 0 => sessions = Sessions::new(IDLE),
-                1 => sessions.forget(0),
-                _ => sessions.forget(usize::MAX),
+                1 => sessions.forget(0, |_| false),
+                _ => sessions.forget(usize::MAX, |_| false),
             }
             restore(&mut sessions, &rows, batch);
             for (offset, frame) in (start as i64..).zip(batch) {
