@@ -91,7 +91,7 @@ impl Loader {
             };
             match published.await {
                 Ok(()) => return Ok(()),
-                Err(error) if self.publisher.is_fatal() => return Err(Stop::Publish(error)),
+                Err(error) if error.is_permanent() => return Err(Stop::Publish(error)),
                 Err(error) => warn!(partition = self.origin.partition, %error, "publishing failed; trying again"),
             }
             tokio::time::sleep(pause).await;

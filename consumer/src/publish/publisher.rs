@@ -1,21 +1,35 @@
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig};
 use tapedeck_schemas::wire::{Framing, encode_audit, encode_dead_letter};
 use tapedeck_schemas::{AuditEvent, DeadLetter};
+
+use crate::source::is_permanent;
 
 /// Publishes and waits: a batch's offsets are committed only after all that it caused elsewhere is acknowledged.
 ///
 /// Delivery is at least once. A batch that is loaded again publishes the same events with the same ids.
+///
+/// After anything that was not acknowledged the producer is replaced: an idempotent producer goes on under another epoch
+/// after a time-out, and not every broker takes that from one it has known before.
 #[derive(Clone)]
 pub struct Publisher {
-    producer: FutureProducer,
+    config: ClientConfig,
+    current: Arc<Mutex<Current>>,
     audit: String,
     dead_letter: String,
+}
+
+/// The producer that all partitions use.
+struct Current {
+    /// Counts replacements, so that what several partitions saw fail is replaced once.
+    generation: u64,
+    producer: FutureProducer,
 }
 
 /// Records that were not acknowledged; the batch must not be committed.
@@ -32,6 +46,17 @@ pub enum PublishError {
         /// librdkafka's own word.
         source: KafkaError,
     },
+}
+
+impl PublishError {
+    /// No retry mends it.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Producer(_) => true,
+            Self::Undelivered { source, .. } => is_permanent(source),
+        }
+    }
 }
 
 impl Publisher {
@@ -55,7 +80,11 @@ impl Publisher {
             .set("allow.auto.create.topics", "false");
         let producer = config.create().map_err(PublishError::Producer)?;
         Ok(Self {
-            producer,
+            config,
+            current: Arc::new(Mutex::new(Current {
+                generation: 0,
+                producer,
+            })),
             audit: audit.to_owned(),
             dead_letter: dead_letter.to_owned(),
         })
@@ -68,6 +97,7 @@ impl Publisher {
     /// # Errors
     /// At the first record that was not acknowledged; others may have been.
     pub async fn audit(&self, events: &[AuditEvent]) -> Result<(), PublishError> {
+        let (generation, producer) = self.current();
         let deliveries = events.iter().map(|event| {
             let headers = OwnedHeaders::new()
                 .insert(Header {
@@ -86,14 +116,15 @@ impl Publisher {
                     key: "schema",
                     value: Some("tapedeck.v1.AuditEvent"),
                 });
-            self.deliver(
+            deliver(
+                &producer,
                 &self.audit,
                 event.metadata.correlation_uid.clone(),
                 encode_audit(event, Framing::default()),
                 headers,
             )
         });
-        try_join_all(deliveries).await.map(drop)
+        self.replaced_on_failure(generation, try_join_all(deliveries).await)
     }
 
     /// Publishes dead letters and waits for every acknowledgement.
@@ -101,6 +132,7 @@ impl Publisher {
     /// # Errors
     /// As [`Publisher::audit`].
     pub async fn dead_letters(&self, letters: &[DeadLetter]) -> Result<(), PublishError> {
+        let (generation, producer) = self.current();
         let deliveries = letters.iter().map(|letter| {
             let key = format!("{}/{}/{}", letter.topic, letter.partition, letter.offset);
             let headers = OwnedHeaders::new()
@@ -112,37 +144,53 @@ impl Publisher {
                     key: "schema",
                     value: Some("tapedeck.v1.DeadLetter"),
                 });
-            self.deliver(
+            deliver(
+                &producer,
                 &self.dead_letter,
                 key,
                 encode_dead_letter(letter, Framing::default()),
                 headers,
             )
         });
-        try_join_all(deliveries).await.map(drop)
+        self.replaced_on_failure(generation, try_join_all(deliveries).await)
     }
 
-    /// Waits for room in the queue as long as it takes: back-pressure is the batch's, and the timeout is librdkafka's.
-    async fn deliver(
-        &self,
-        topic: &str,
-        key: String,
-        value: Vec<u8>,
-        headers: OwnedHeaders,
-    ) -> Result<(), PublishError> {
-        let record = FutureRecord::to(topic).key(&key).payload(&value).headers(headers);
-        match self.producer.send(record, rdkafka::util::Timeout::Never).await {
-            Ok(_) => Ok(()),
-            Err((source, _)) => Err(PublishError::Undelivered {
-                topic: topic.to_owned(),
-                source,
-            }),
+    fn current(&self) -> (u64, FutureProducer) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        (current.generation, current.producer.clone())
+    }
+
+    /// Passes the outcome on, after a failure with another producer in place of the one that failed.
+    fn replaced_on_failure(&self, failed: u64, outcome: Result<Vec<()>, PublishError>) -> Result<(), PublishError> {
+        let Err(error) = outcome else { return Ok(()) };
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.generation == failed {
+            let producer = self.config.create().map_err(PublishError::Producer)?;
+            let old = std::mem::replace(&mut current.producer, producer);
+            current.generation += 1;
+            // What other partitions wait for fails at once, and they try again with the new one.
+            old.purge(PurgeConfig::default().queue().inflight());
+            // The last to let go of it joins its thread, which may take a moment.
+            drop(tokio::task::spawn_blocking(move || drop(old)));
         }
+        Err(error)
     }
+}
 
-    /// A fatal error of the idempotent producer, after which it must be replaced.
-    #[must_use]
-    pub fn is_fatal(&self) -> bool {
-        self.producer.client().fatal_error().is_some()
+/// Waits for room in the queue as long as it takes: back-pressure is the batch's, and the timeout is librdkafka's.
+async fn deliver(
+    producer: &FutureProducer,
+    topic: &str,
+    key: String,
+    value: Vec<u8>,
+    headers: OwnedHeaders,
+) -> Result<(), PublishError> {
+    let record = FutureRecord::to(topic).key(&key).payload(&value).headers(headers);
+    match producer.send(record, rdkafka::util::Timeout::Never).await {
+        Ok(_) => Ok(()),
+        Err((source, _)) => Err(PublishError::Undelivered {
+            topic: topic.to_owned(),
+            source,
+        }),
     }
 }
