@@ -72,12 +72,21 @@ struct Applied {
 /// # Errors
 /// See [`DatabaseError`]. Nothing that was there is dropped.
 pub async fn migrate_database(client: &Client, database: &str) -> Result<Vec<&'static str>, DatabaseError> {
-    execute(
-        &client.clone().with_database("default"),
-        "creating the database",
-        &format!("CREATE DATABASE IF NOT EXISTS {database}"),
-    )
-    .await?;
+    let anywhere = client.clone().with_database("default");
+    let exists = anywhere
+        .query("SELECT count() FROM system.databases WHERE name = ?")
+        .bind(database)
+        .fetch_one::<u64>()
+        .await
+        .map_err(|source| DatabaseError::ClickHouse {
+            what: "looking for the database".into(),
+            source,
+        })?;
+    // Where somebody else has created it, no right to create databases is needed.
+    if exists == 0 {
+        let create = format!("CREATE DATABASE IF NOT EXISTS {database}");
+        execute(&anywhere, "creating the database", &create).await?;
+    }
     let client = client.clone().with_database(database);
     let history = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32 COMMENT 'From the name of the file', \
         name String COMMENT 'Name of the file', checksum String COMMENT 'SHA-256 of its text', \
