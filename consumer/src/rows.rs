@@ -50,6 +50,9 @@ pub struct Origin {
     pub partition: i32,
 }
 
+/// The year 2100, in milliseconds since 1970.
+const LATEST_START: i64 = 4_102_444_800_000;
+
 /// One row before it is encoded.
 #[derive(Debug)]
 pub struct Row {
@@ -75,13 +78,17 @@ impl Row {
     }
 
     /// When the session began, milliseconds since 1970: a UUIDv7 says it to the millisecond (RFC 9562, section 5.7).
+    ///
+    /// Bounded to 1970 … 2100, whatever an id says: the table is partitioned by it and rows expire by it, and beyond that
+    /// ClickHouse's arithmetic wraps, so that a row from the far future would be expired at once.
     #[must_use]
     pub fn session_start(&self) -> i64 {
         let session = self.place.session;
-        if session.is_nil() || session.get_version_num() != 7 {
-            return self.frame.frame().time.div_euclid(1000);
-        }
-        (session.as_u128() >> 80) as i64
+        let start = match session.is_nil() || session.get_version_num() != 7 {
+            true => self.frame.frame().time.div_euclid(1000),
+            false => (session.as_u128() >> 80) as i64,
+        };
+        start.clamp(0, LATEST_START)
     }
 
     /// Appends the row.

@@ -54,7 +54,8 @@ SELECT
     groupUniqArrayArray(if(frames.rpc_name = '', [], [toString(frames.rpc_name)])) AS names,
     max(frames.session_shared) AS shared
 FROM frames
-WHERE session_id != toUUID('00000000-0000-0000-0000-000000000000')
+-- The stub of a record that is no frame knows neither tenant nor target: it is in `frames` only.
+WHERE session_id != toUUID('00000000-0000-0000-0000-000000000000') AND frames.kind != 'undecodable'
 GROUP BY tenant, session_start, session_id;
 
 CREATE VIEW IF NOT EXISTS sessions_v AS

@@ -72,6 +72,8 @@ impl Sink {
             .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
             .with_setting("async_insert", "0")
             .with_setting("wait_end_of_query", "1")
+            // Sessions of many weeks in one batch are no reason to refuse it for ever.
+            .with_setting("max_partitions_per_insert_block", "0")
             .with_setting("input_format_parallel_parsing", "0")
             .with_setting("max_insert_threads", "1")
             .with_setting("max_insert_block_size", ONE_BLOCK_ROWS)

@@ -124,6 +124,7 @@ impl Sink {
                 .query_raw(&sql)
                 .with_setting("additional_table_filters", &filters)
                 .with_setting("insert_deduplicate", "0")
+                .with_setting("max_partitions_per_insert_block", "0")
                 .execute();
             timed(insert).await?;
         }
