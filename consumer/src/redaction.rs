@@ -167,6 +167,7 @@ pub fn mask(mut frame: Frame, redactor: &Redactor) -> MaskedFrame {
     let mut direct_masked = masks.mask(&mut frame.protocol.revision);
     direct_masked |= masks.mask(&mut frame.traceparent);
     direct_masked |= masks.mask(&mut frame.http.content_type);
+    direct_masked |= masks.mask(&mut frame.http.method);
     if let Some(rpc) = &mut frame.rpc {
         metadata_masked |= masks.mask(&mut rpc.name);
         direct_masked |= masks.mask(&mut rpc.method);

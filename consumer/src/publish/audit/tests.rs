@@ -49,6 +49,21 @@ fn an_answered_call_is_one_event_about_caller_and_tool() {
 }
 
 #[test]
+fn an_event_stays_small_whatever_a_client_names() {
+    let long = "ä".repeat(400_000);
+    let mut frame = answer();
+    frame.rpc.as_mut().unwrap().method = Some(long.clone());
+    let masked = Masked {
+        name: Some(&long),
+        user_agent: Some(&long),
+        claimed_name: Some(&long),
+        claimed_version: Some(&long),
+    };
+    let event = audit_event(&frame, masked, Uuid::now_v7()).unwrap();
+    assert!(tapedeck_schemas::wire::encode_audit(&event, Default::default()).len() < 64 * 1024);
+}
+
+#[test]
 fn a_replay_gives_the_same_event() {
     let (frame, session) = (answer(), Uuid::now_v7());
     assert_eq!(
