@@ -20,6 +20,7 @@ use crate::redaction::{self, CleanFrame};
 use crate::rows::{Origin, Row, Verdict};
 use crate::sessions::{Event, Place, Sessions};
 use crate::sink::{Block, Loaded, ServerClock, Sink};
+use crate::standing::Standing;
 use crate::stop::{Stop, persist};
 
 /// Session keys with their sessions and exchanges, and segments, that one partition keeps in memory.
@@ -52,6 +53,8 @@ pub struct Loader {
     pub lease: Duration,
     /// Microseconds without a frame that end a session.
     pub idle: i64,
+    /// Whether the partition is ours; `None` where nobody else can have it.
+    standing: Option<Standing>,
     state: State,
 }
 
@@ -119,6 +122,7 @@ impl Loader {
             metrics: tools.metrics,
             lease: tools.lease,
             idle,
+            standing: None,
             state: State {
                 clock,
                 loaded,
@@ -127,6 +131,13 @@ impl Loader {
                 parts: Parts::default(),
             },
         }
+    }
+
+    /// Every lease is counted from the group's word.
+    #[must_use]
+    pub fn with_standing(mut self, standing: Standing) -> Self {
+        self.standing = Some(standing);
+        self
     }
 
     /// Loads a batch, and returns the offset to commit: its end, or the first frame of a message that is not whole yet.

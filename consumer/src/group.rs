@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
@@ -67,8 +67,8 @@ impl ConsumerContext for Context {
 
 impl Context {
     fn wait(&self, mut ended: oneshot::Receiver<()>) {
-        let until = std::time::Instant::now() + self.grace;
-        while std::time::Instant::now() < until {
+        let until = Instant::now() + self.grace;
+        while Instant::now() < until {
             match ended.try_recv() {
                 Err(oneshot::error::TryRecvError::Empty) => std::thread::sleep(Duration::from_millis(5)),
                 _ => return,
@@ -120,7 +120,10 @@ impl Member {
                 while !stop.load(Ordering::Relaxed) {
                     match consumer.poll(Duration::from_millis(100)) {
                         Some(Err(error)) if is_missing(&error) => {
-                            warn!(topic, "the topic does not exist: `tapedeck-consumer migrate` creates it; waiting");
+                            warn!(
+                                topic,
+                                "the topic does not exist: `tapedeck-consumer migrate` creates it; waiting"
+                            );
                         }
                         Some(Err(error)) => warn!(%error, "the group"),
                         _ => {}
@@ -163,23 +166,24 @@ impl Member {
         }
     }
 
-    /// Commits, and waits for the brokers, as often as it takes. While it succeeds the partition is ours: the brokers
-    /// refuse whoever they have dropped from the group.
+    /// Commits, and waits for the brokers, as often as it takes. Gives back a moment at which the partition was ours:
+    /// just before the brokers were asked, for they refuse whoever they have dropped from the group.
     ///
     /// A refusal because the group is being rebalanced, or has dropped this member, is no answer yet: a partition that
     /// stays ours through a rebalance is not assigned again, and of one that does not the group's own client is told.
     ///
     /// # Errors
     /// Only one that no retry mends.
-    pub async fn commit(&self, partition: i32, offset: i64) -> Result<(), Stop> {
+    pub async fn commit(&self, partition: i32, offset: i64) -> Result<Instant, Stop> {
         loop {
+            let asked_at = Instant::now();
             let mut list = TopicPartitionList::new();
             list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))
                 .map_err(Stop::Kafka)?;
             let consumer = Arc::clone(&self.consumer);
             let asked = tokio::task::spawn_blocking(move || consumer.commit(&list, CommitMode::Sync)).await;
             match asked.unwrap_or(Err(KafkaError::Canceled)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(asked_at),
                 Err(error) if is_permanent(&error) => return Err(Stop::Kafka(error)),
                 Err(error) => warn!(partition, offset, %error, "the offset was not committed; trying again"),
             }

@@ -37,4 +37,5 @@ pub mod service;
 pub mod sessions;
 pub mod sink;
 pub mod source;
+pub mod standing;
 pub mod stop;

@@ -15,6 +15,7 @@ use crate::record::Record;
 use crate::rows::Origin;
 use crate::sink::ServerClock;
 use crate::source::Source;
+use crate::standing::Standing;
 use crate::stop::{Stop, persist};
 
 /// How often the ends of the log are looked at.
@@ -108,8 +109,9 @@ impl Partition {
             "taken over"
         );
         source.go_to(position).map_err(Stop::Kafka)?;
+        let standing = Standing::new(Arc::clone(&self.member), origin.partition, position);
         Ok(Beginning {
-            loader: Loader::new(origin.clone(), self.tools.clone(), clock, loaded),
+            loader: Loader::new(origin.clone(), self.tools.clone(), clock, loaded).with_standing(standing),
             source,
             position,
         })
@@ -170,15 +172,11 @@ impl Partition {
             mut loader,
             mut position,
         } = beginning;
-        let mut committed = None;
         while let Some(batch) = self.collect(&source, &mut position).await? {
             let (start, end) = (batch.start, batch.end);
             let newest = batch.records.last().map_or(0, |record| record.kafka_time);
             let offset = loader.load(batch).await?;
-            if committed != Some(offset) {
-                self.member.commit(self.origin.partition, offset).await?;
-                committed = Some(offset);
-            }
+            loader.commit(offset).await?;
             loader.phase("committed", start, end);
             self.tools.metrics.loaded_up_to(self.origin.partition, end, newest);
         }

@@ -284,8 +284,7 @@ impl Sessions {
     pub fn forget(&mut self, limit: usize, waits: impl Fn(&SessionKey) -> bool) {
         let size = |key: &Key| 1 + key.current.len() + key.sessions.len() + key.exchanges.len();
         if self.keys.values().map(size).sum::<usize>() > limit {
-            self.keys.retain(|key, _| waits(key));
-            return;
+            return self.keys.retain(|key, _| waits(key));
         }
         for (_, key) in self.keys.iter_mut().filter(|(key, _)| !waits(key)) {
             key.exchanges.retain(|_, exchange| !exchange.ended);

@@ -1,6 +1,6 @@
-//! The two steps of a batch that reach outside: tried until they have succeeded, and once in their effect.
+//! The steps of a batch that reach outside: tried until they have succeeded, and once in their effect.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tapedeck_schemas::{AuditEvent, DeadLetter};
 use tracing::warn;
@@ -19,10 +19,7 @@ impl Loader {
     pub(super) async fn insert(&mut self, token: &str, block: &Block, rows: &[Row]) -> Result<(), Stop> {
         let mut pause = PAUSE.0;
         loop {
-            if self.state.clock.is_old() {
-                self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
-            }
-            let lease = self.state.clock.now() + i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX / 2);
+            let lease = self.lease_until().await?;
             let error = match self.sink.insert(&Insert { token, block }, lease).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -40,6 +37,19 @@ impl Loader {
                 return Ok(());
             }
         }
+    }
+
+    /// Until when, by the server's clock, rows may come: a lease after a moment at which the partition was ours.
+    async fn lease_until(&mut self) -> Result<i64, Stop> {
+        if self.state.clock.is_old() {
+            self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
+        }
+        let from = match &mut self.standing {
+            Some(standing) => standing.proven(self.lease / 4).await?,
+            None => Instant::now(),
+        };
+        let lease = i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX / 2);
+        Ok(self.state.clock.at(from).saturating_add(lease))
     }
 
     /// After an insert whose fate is unknown: once its lease has run out and nothing of it runs, whether its rows are there.
@@ -64,6 +74,17 @@ impl Loader {
         })
         .await?;
         Ok(true)
+    }
+
+    /// Commits an offset that [`load`](Self::load) returned.
+    ///
+    /// # Errors
+    /// Only what no retry mends.
+    pub async fn commit(&mut self, offset: i64) -> Result<(), Stop> {
+        match &mut self.standing {
+            Some(standing) => standing.commit(offset).await,
+            None => Ok(()),
+        }
     }
 
     /// Publishes what the batch means to others and waits for every acknowledgement.

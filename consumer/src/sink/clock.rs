@@ -28,7 +28,18 @@ impl ServerClock {
     /// The server's time now, microseconds since 1970; late by at most the round trip of the question.
     #[must_use]
     pub fn now(&self) -> i64 {
-        self.micros + i64::try_from(self.at.elapsed().as_micros()).unwrap_or(i64::MAX / 2)
+        self.at(Instant::now())
+    }
+
+    /// The server's time at a moment, or shortly before it.
+    #[must_use]
+    pub fn at(&self, moment: Instant) -> i64 {
+        let span = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 2);
+        let (since, until) = (
+            moment.saturating_duration_since(self.at),
+            self.at.saturating_duration_since(moment),
+        );
+        self.micros.saturating_add(span(since)).saturating_sub(span(until))
     }
 
     /// Clocks drift, and servers are set: ask again after a while.
