@@ -1,7 +1,9 @@
 //! Loading, on a real broker and a real ClickHouse.
 
 mod frames;
+mod hostile;
 mod lease;
+mod publishing;
 mod row_bytes;
 mod stack;
 

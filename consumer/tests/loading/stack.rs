@@ -12,7 +12,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use tapedeck_consumer::batch::Tools;
 use tapedeck_consumer::config::Config;
-use tapedeck_consumer::migrate::{create_topics, migrate_database};
+use tapedeck_consumer::migrate::{TopicPlan, create_topics, migrate_database};
 use tapedeck_consumer::publish::Publisher;
 use tapedeck_consumer::rows::Origin;
 use tapedeck_consumer::service::{self, ServiceError};
@@ -63,6 +63,24 @@ impl Stack {
             _run: run,
         }
     }
+}
+
+/// Creates the topic `letters` on a broker, and gives back how to reach it.
+pub(crate) async fn create_dead_letter_topic(bootstrap: &str) -> ClientConfig {
+    let mut kafka = ClientConfig::new();
+    kafka.set("bootstrap.servers", bootstrap);
+    let plan = TopicPlan {
+        name: "letters".to_owned(),
+        partitions: 1,
+        replication: 1,
+        min_insync_replicas: 1,
+        retention: Duration::from_secs(3600),
+        max_message_bytes: 1 << 20,
+    };
+    create_topics(&kafka, &[plan], PATIENCE)
+        .await
+        .expect("the topic is created");
+    kafka
 }
 
 /// Topics of one partition and a database of a test's own.
