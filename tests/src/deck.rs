@@ -73,6 +73,8 @@ pub struct Deck {
     pub kafka: Kafka,
     /// Where frames are loaded.
     pub database: Database,
+    /// The consumer's group.
+    pub group: String,
     parts: &'static Parts,
     _turn: SemaphorePermit<'static>,
 }
@@ -103,13 +105,14 @@ impl Deck {
             user: "default".to_owned(),
             password: None,
         };
+        let group = format!("{}-consumer", kafka.topic_prefix);
         let mut more = json!({ "batch": { "lease": LEASE } });
         merge(&mut more, options.consumer);
         let consumer = Consumer::start(
             &ConsumerOptions {
                 admin_port: None,
                 kafka: kafka.clone(),
-                group: format!("{}-consumer", kafka.topic_prefix),
+                group: group.clone(),
                 database: database.clone(),
                 partitions: PARTITIONS,
                 every: EVERY,
@@ -143,6 +146,7 @@ impl Deck {
             consumer,
             kafka,
             database,
+            group,
             parts,
             _turn: turn,
         })
@@ -163,6 +167,16 @@ impl Deck {
     /// When it is not there in time.
     pub async fn loaded(&self) -> anyhow::Result<()> {
         loaded(&self.kafka, &self.database).await
+    }
+
+    /// Waits until all that the topic holds now is loaded, published and committed.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub async fn settled(&self) -> anyhow::Result<()> {
+        self.loaded().await?;
+        let frames = self.kafka.frames();
+        until(async || topic::lag(&self.kafka.brokers, &frames, &self.group).await).await
     }
 
     /// Runs the console to its end, as a user would; returns what it prints.
@@ -206,8 +220,7 @@ impl Deck {
     /// When it is not all loaded in time, or not sound: names what is wrong.
     pub async fn finish(self) -> anyhow::Result<Tape> {
         self.proxy.service().stop().await;
-        self.loaded().await?;
-        // What is inserted is published before the consumer ends.
+        self.settled().await?;
         self.consumer.service().stop().await;
         let tape = Tape::read(&self.kafka, &self.database).await?;
         let proof = tape.verify()?;

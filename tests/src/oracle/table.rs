@@ -419,3 +419,32 @@ impl<'de> Deserialize<'de> for Hex {
         Ok(Self(pairs.collect::<Result<_, _>>()?))
     }
 }
+
+/// The names of all tables of a database that hold rows.
+///
+/// # Errors
+/// When ClickHouse does not answer.
+pub async fn tables(database: &Database) -> anyhow::Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Table {
+        name: String,
+    }
+    let statement =
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND NOT endsWith(engine, 'View')";
+    let tables: Vec<Table> = query(database, statement).await?;
+    Ok(tables.into_iter().map(|table| table.name).collect())
+}
+
+/// All that a table holds, uncompressed, one value after the other: to search it for what must not be there.
+///
+/// # Errors
+/// When ClickHouse does not answer.
+pub async fn bytes(database: &Database, table: &str) -> anyhow::Result<Vec<u8>> {
+    let statement = format!("SELECT * FROM {table}");
+    let mut cursor = database
+        .client()
+        .query(&statement)
+        .fetch_bytes("RowBinary")
+        .with_context(|| statement.clone())?;
+    Ok(cursor.collect().await.with_context(|| statement)?.to_vec())
+}

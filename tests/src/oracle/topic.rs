@@ -86,18 +86,9 @@ fn read_blocking(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
         .set("group.id", format!("oracle-{}", Uuid::now_v7()))
         .set("enable.auto.commit", "false")
         .create()?;
-    let metadata = consumer
-        .fetch_metadata(Some(topic), REQUEST)
-        .with_context(|| format!("asking about {topic}"))?;
-    let partitions: Vec<i32> = metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions())
-        .map(|partition| partition.id())
-        .collect();
     let mut assignment = TopicPartitionList::new();
     let mut open = BTreeMap::new();
-    for partition in partitions {
+    for partition in partitions(&consumer, topic)? {
         let (low, high) = consumer.fetch_watermarks(topic, partition, REQUEST)?;
         if low < high {
             assignment.add_partition_offset(topic, partition, Offset::Offset(low))?;
@@ -133,4 +124,55 @@ fn read_blocking(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
     }
     records.sort_by_key(|record| record.place);
     Ok(records)
+}
+
+/// Whether a consumer group has committed all that the topic holds now; if not, what it has not.
+///
+/// # Errors
+/// When the broker does not answer.
+pub async fn lag(brokers: &str, topic: &str, group: &str) -> anyhow::Result<Result<(), String>> {
+    let (brokers, topic, group) = (brokers.to_owned(), topic.to_owned(), group.to_owned());
+    // librdkafka blocks while it waits.
+    tokio::task::spawn_blocking(move || lag_blocking(&brokers, &topic, &group)).await?
+}
+
+fn lag_blocking(brokers: &str, topic: &str, group: &str) -> anyhow::Result<Result<(), String>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let mut asked = TopicPartitionList::new();
+    let mut ends = BTreeMap::new();
+    for partition in partitions(&consumer, topic)? {
+        let (low, high) = consumer.fetch_watermarks(topic, partition, REQUEST)?;
+        if low < high {
+            asked.add_partition(topic, partition);
+            ends.insert(partition, high);
+        }
+    }
+    let committed = consumer.committed_offsets(asked, REQUEST)?;
+    for element in committed.elements() {
+        let end = ends.get(&element.partition()).copied().unwrap_or(0);
+        let at = element.offset().to_raw().unwrap_or(-1);
+        if at < end {
+            return Ok(Err(format!(
+                "{group} has committed {at} of {end} in partition {}",
+                element.partition()
+            )));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<i32>> {
+    let metadata = consumer
+        .fetch_metadata(Some(topic), REQUEST)
+        .with_context(|| format!("asking about {topic}"))?;
+    Ok(metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions())
+        .map(|partition| partition.id())
+        .collect())
 }
