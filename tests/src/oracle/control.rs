@@ -35,7 +35,11 @@ pub fn verify(records: &[Record], recorded: &[Recorded]) -> anyhow::Result<Proof
                 wrong.unless(record.key == control.writer_id.as_bytes(), || {
                     format!("the statement at {:?} is not keyed by its writer", record.place)
                 });
-                writers.entry(control.writer_id).or_default().push(control);
+                let statements = writers.entry(control.writer_id).or_default();
+                // One whose acknowledgement was lost is said again, in the same words.
+                if !statements.contains(&control) {
+                    statements.push(control);
+                }
             }
             Err(error) => wrong.add(format!("the record at {:?} is no statement: {error}", record.place)),
         }
