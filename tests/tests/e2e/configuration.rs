@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use anyhow::Result;
 use tapedeck_dev::binaries::binaries;
+use tapedeck_dev::folder::Folder;
 use tapedeck_tests::run;
 
 fn check(program: &Path, config: &Path) -> Result<Output> {
@@ -116,6 +117,32 @@ allow_groups = ["*"]
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+        Ok(())
+    })
+}
+
+#[test]
+fn every_shipped_example_is_right_but_for_the_secrets_that_it_points_at() -> Result<()> {
+    run(async {
+        let examples = Folder::open()?.workspace().join("deploy/examples");
+        let programs = binaries().await?;
+        let mut checked = 0;
+        for entry in fs::read_dir(&examples)? {
+            let file = entry?.path();
+            let program = match file.file_name().and_then(|name| name.to_str()) {
+                Some("proxy.toml") => &programs.proxy,
+                Some("consumer.toml") => &programs.consumer,
+                other => panic!("which service reads {other:?}?"),
+            };
+            let output = check(program, &file)?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            for complaint in said.lines() {
+                let is_absent = complaint.contains("the file /etc/tapedeck/") && complaint.contains("cannot be read");
+                assert!(is_absent, "{complaint}");
+            }
+            checked += 1;
+        }
+        assert_eq!(checked, 2);
         Ok(())
     })
 }
