@@ -6,6 +6,9 @@ pub mod control;
 pub mod table;
 pub mod topic;
 
+#[cfg(test)]
+mod tests;
+
 /// Collects what is wrong, so that one look shows all of it.
 #[derive(Debug, Default)]
 pub struct Wrong(Vec<String>);

@@ -8,9 +8,6 @@ use uuid::Uuid;
 use super::Wrong;
 use super::topic::Recorded;
 
-/// Frames of one segment by their numbers.
-pub type Segments<'a> = BTreeMap<Uuid, BTreeMap<i64, &'a Recorded>>;
-
 /// Holds all frames of a topic against each other. A hole in a segment, or in a writer's numbers, is right only where a
 /// later `segment_opened` names it as lost.
 ///
@@ -28,8 +25,8 @@ pub fn verify(recorded: &[Recorded]) -> anyhow::Result<()> {
 }
 
 /// Frames by segment and number. The same frame twice is a duplicate, and one of them is kept; two with one number are wrong.
-fn segments<'a>(recorded: &'a [Recorded], wrong: &mut Wrong) -> Segments<'a> {
-    let mut segments = Segments::new();
+fn segments<'a>(recorded: &'a [Recorded], wrong: &mut Wrong) -> BTreeMap<Uuid, BTreeMap<i64, &'a Recorded>> {
+    let mut segments: BTreeMap<Uuid, BTreeMap<i64, &Recorded>> = BTreeMap::new();
     for entry in recorded {
         let frames = segments.entry(entry.frame.segment_id).or_default();
         if let Some(earlier) = frames.insert(entry.frame.seq, entry) {

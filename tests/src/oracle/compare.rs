@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Wrong;
 use super::table::Row;
-use super::topic::{Place, Record, Recorded};
+use super::topic::{Record, Recorded};
 
 /// Each frame of the topic is one row, each row one frame; the same for records that are no frames.
 ///
@@ -15,7 +15,7 @@ use super::topic::{Place, Record, Recorded};
 /// Names everything that is missing, twice or different.
 pub fn exactly_once(recorded: &[Recorded], undecodable: &[Record], rows: &[Row]) -> anyhow::Result<()> {
     let mut wrong = Wrong::default();
-    let mut by_place: BTreeMap<Place, Vec<&Row>> = BTreeMap::new();
+    let mut by_place: BTreeMap<(i32, i64), Vec<&Row>> = BTreeMap::new();
     for row in rows {
         by_place.entry(row.place()).or_default().push(row);
     }

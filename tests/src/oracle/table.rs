@@ -66,7 +66,7 @@ enum Field {
 }
 
 /// One row of `frames`. Names and meaning are the table's.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[allow(missing_docs, reason = "each column's comment is in deploy/clickhouse")]
 pub struct Row {
     pub tenant: String,
@@ -384,7 +384,7 @@ fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, text: &str) -> an
 }
 
 /// Bytes that a statement has spelled in hexadecimal digits.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Hex(pub Vec<u8>);
 
 impl Hex {

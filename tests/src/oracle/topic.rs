@@ -18,14 +18,11 @@ const REQUEST: Duration = Duration::from_secs(20);
 /// How long reading all of it may take.
 const READ: Duration = Duration::from_secs(120);
 
-/// Where a record is in its topic: partition and offset.
-pub type Place = (i32, i64);
-
 /// One Kafka record.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Where it is.
-    pub place: Place,
+    /// Where it is: partition and offset.
+    pub place: (i32, i64),
     /// Its key, empty if it has none.
     pub key: Vec<u8>,
     /// Its value, empty if it has none.
@@ -35,8 +32,8 @@ pub struct Record {
 /// A record that is a frame.
 #[derive(Debug, Clone)]
 pub struct Recorded {
-    /// Where it is.
-    pub place: Place,
+    /// Where it is: partition and offset.
+    pub place: (i32, i64),
     /// The record's key.
     pub key: Vec<u8>,
     /// The frame, unredacted.

@@ -14,3 +14,4 @@ mod refusals;
 mod replicas;
 mod sessions;
 mod sign_in;
+mod tls;

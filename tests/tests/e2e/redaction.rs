@@ -6,11 +6,8 @@ use serde_json::{Value, json};
 use tapedeck_tests::oracle::table;
 use tapedeck_tests::{Deck, parts, run, target};
 
-/// A rule, a text in which it finds something, and the part of it that must go.
-type Planted = (&'static str, &'static str, &'static str);
-
-/// One of each kind. None was ever valid anywhere.
-const PLANTED: &[Planted] = &[
+/// One of each kind: a rule, a text in which it finds something, and the part of it that must go. None was ever valid anywhere.
+const PLANTED: &[(&str, &str, &str)] = &[
     (
         "authorization",
         "curl -H 'Authorization: Basic dGFwZWRlY2s6Y2FuYXJ5MDE=' https://x.example/",

@@ -9,10 +9,8 @@ use tapedeck_dev::mcp::ProbeOptions;
 use tapedeck_tests::tokens::{self, compact, keyed_by, now, signed, with_claims};
 use tapedeck_tests::{Client, Deck, parts, run, target};
 
-/// A token, and the rule by which it is refused.
-type Bad = (&'static str, String);
-
-async fn bad_tokens(identity: &Identity) -> Result<Vec<Bad>> {
+/// Tokens, each with the rule by which it is refused.
+async fn bad_tokens(identity: &Identity) -> Result<Vec<(&'static str, String)>> {
     let now = now()?;
     let good = tokens::good(identity)?;
     let kid = good.kid.clone().context("a key id")?;
