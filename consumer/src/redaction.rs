@@ -161,22 +161,22 @@ pub fn mask(mut frame: Frame, redactor: &Redactor) -> MaskedFrame {
             metadata_masked = true;
         }
     }
-    metadata_masked |= masks.mask(&mut frame.client.user_agent);
-    metadata_masked |= masks.mask(&mut frame.client.claimed_name);
-    metadata_masked |= masks.mask(&mut frame.client.claimed_version);
+    metadata_masked |= masks.mask_all(&mut frame.client.user_agent);
+    metadata_masked |= masks.mask_all(&mut frame.client.claimed_name);
+    metadata_masked |= masks.mask_all(&mut frame.client.claimed_version);
     let mut direct_masked = masks.mask(&mut frame.protocol.revision);
     direct_masked |= masks.mask(&mut frame.traceparent);
     direct_masked |= masks.mask(&mut frame.http.content_type);
     direct_masked |= masks.mask(&mut frame.http.method);
     if let Some(rpc) = &mut frame.rpc {
-        metadata_masked |= masks.mask(&mut rpc.name);
+        metadata_masked |= masks.mask_all(&mut rpc.name);
         direct_masked |= masks.mask(&mut rpc.method);
         direct_masked |= masks.mask(&mut rpc.id);
     }
     if let Some(sse) = &mut frame.sse {
         metadata_masked |= masks.mask(&mut sse.id);
         metadata_masked |= masks.mask(&mut sse.event);
-        metadata_masked |= masks.mask(&mut sse.comment);
+        metadata_masked |= masks.mask_all(&mut sse.comment);
     }
     MaskedFrame {
         rules: masks.rules,
@@ -194,7 +194,26 @@ struct Masks<'a> {
 }
 
 impl Masks<'_> {
-    /// Masks a text in place; true if it changed. Short numbers, most JSON-RPC ids, are left alone without a look.
+    /// Masks what a client or target chose to say, by all rules, personal data too: a resource's URI may name a person.
+    fn mask_all(&mut self, text: &mut Option<String>) -> bool {
+        let Some(original) = text.as_deref() else { return false };
+        let context = Context {
+            content: Content::Text,
+            ..Context::default()
+        };
+        let redacted = self.redactor.redact(original.as_bytes(), &context);
+        if redacted.outcome() == Outcome::Unchanged {
+            return false;
+        }
+        note(&mut self.rules, redacted.findings());
+        // Nothing is left of what could not be redacted, and masks are text.
+        let masked = String::from_utf8_lossy(redacted.body().unwrap_or_default()).into_owned();
+        *text = Some(masked);
+        true
+    }
+
+    /// Masks the credentials in a text in place; true if it changed. Who the caller is stays, and so does what
+    /// correlates. Short numbers, most JSON-RPC ids, are left alone without a look.
     fn mask(&mut self, text: &mut Option<String>) -> bool {
         let Some(original) = text.as_deref() else { return false };
         if original.len() < 8 {

@@ -1,0 +1,17 @@
+//! The whole system, from a client's first byte to the replay of its session. Each module is about one promise.
+
+mod audit;
+mod configuration;
+mod console;
+mod conversation;
+mod credential;
+mod dead_letters;
+mod large;
+mod operations;
+mod outage;
+mod redaction;
+mod refusals;
+mod replicas;
+mod sessions;
+mod sign_in;
+mod tls;
