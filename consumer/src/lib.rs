@@ -38,3 +38,4 @@ pub mod sessions;
 pub mod sink;
 pub mod source;
 pub mod stop;
+mod witness;
