@@ -16,6 +16,7 @@ mod client;
 mod deck;
 pub mod oracle;
 mod parts;
+pub mod sample;
 mod tape;
 pub mod tokens;
 mod until;
