@@ -39,3 +39,4 @@ pub mod sink;
 pub mod source;
 pub mod standing;
 pub mod stop;
+mod witness;

@@ -17,6 +17,7 @@ use crate::sink::ServerClock;
 use crate::source::Source;
 use crate::standing::Standing;
 use crate::stop::{Stop, persist};
+use crate::witness::Witness;
 
 /// How often the ends of the log are looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -45,6 +46,7 @@ pub struct Partition {
 /// Where to begin, and what is known there.
 struct Beginning {
     source: Source,
+    witness: Witness,
     loader: Loader,
     position: i64,
 }
@@ -99,8 +101,16 @@ impl Partition {
         if end < wanted {
             return Err(self.shorter(end, wanted));
         }
-        self.compare_last_loaded(&source, wanted, first).await?;
+        let last = persist("reading back", || sink.last_before(origin, wanted)).await?;
+        let mut witness = Witness::new(self, last)?;
+        witness.testify(self).await?;
         let position = self.after_retention(wanted, first).await?;
+        // From here on there is a committed offset: a batch that is inserted and not yet published when we die begins
+        // after it, and is published by the next owner. Without one the next owner would go on after the table's end.
+        let mut standing = Standing::new(Arc::clone(&self.member), origin.partition, position);
+        if committed.is_none() {
+            standing.commit(position).await?;
+        }
         let loaded = persist("reading back", || sink.loaded(origin, position)).await?;
         info!(
             partition = origin.partition,
@@ -109,38 +119,12 @@ impl Partition {
             "taken over"
         );
         source.go_to(position).map_err(Stop::Kafka)?;
-        let standing = Standing::new(Arc::clone(&self.member), origin.partition, position);
         Ok(Beginning {
             loader: Loader::new(origin.clone(), self.tools.clone(), clock, loaded).with_standing(standing),
             source,
+            witness,
             position,
         })
-    }
-
-    /// The record that was loaded last must still be itself, where it is still in the log.
-    async fn compare_last_loaded(&self, source: &Source, position: i64, first: i64) -> Result<(), Stop> {
-        let (sink, origin) = (&self.tools.sink, &self.origin);
-        let last = persist("reading back", || sink.last_before(origin, position)).await?;
-        let Some((offset, hash)) = last.filter(|(offset, _)| *offset >= first) else {
-            return Ok(());
-        };
-        source.go_to(offset).map_err(Stop::Kafka)?;
-        loop {
-            match source.next().await {
-                Some(record) if record.offset == offset && record.hash(origin) == hash => return Ok(()),
-                Some(_) => return Err(Stop::recreated(origin, offset)),
-                None => {
-                    let (first, end) = source.ends_at_last().await?;
-                    if end <= offset {
-                        return Err(self.shorter(end, position));
-                    }
-                    if first > offset {
-                        return Ok(());
-                    }
-                    source.go_to(offset).map_err(Stop::Kafka)?;
-                }
-            }
-        }
     }
 
     /// Notes what retention removed before it was read, and gives back where to go on.
@@ -169,10 +153,16 @@ impl Partition {
     async fn load_batches(&self, beginning: Beginning) -> Result<(), Stop> {
         let Beginning {
             source,
+            mut witness,
             mut loader,
             mut position,
         } = beginning;
         while let Some(batch) = self.collect(&source, &mut position).await? {
+            if let Some(last) = batch.records.last() {
+                // After the batch was read: had the log been exchanged before, or while it was, this sees the new one.
+                witness.testify(self).await?;
+                witness.last = Some((last.offset, last.hash(&self.origin)));
+            }
             let (start, end) = (batch.start, batch.end);
             let newest = batch.records.last().map_or(0, |record| record.kafka_time);
             let offset = loader.load(batch).await?;
@@ -248,7 +238,7 @@ impl Partition {
         }
     }
 
-    fn shorter(&self, end: i64, position: i64) -> Stop {
+    pub(crate) fn shorter(&self, end: i64, position: i64) -> Stop {
         Stop::Shorter {
             topic: self.origin.topic.clone(),
             partition: self.origin.partition,

@@ -66,6 +66,14 @@ impl Source {
         self.consumer.assign(&list)
     }
 
+    /// Reads nothing any more, until it is told where to go.
+    ///
+    /// # Errors
+    /// Where librdkafka refuses.
+    pub fn rest(&self) -> Result<(), KafkaError> {
+        self.consumer.unassign()
+    }
+
     /// Waits for the next record. `None`: the position is not in the log any more, or the log is not there; look at its
     /// [`ends`](Self::ends). Cancelling loses nothing.
     pub async fn next(&self) -> Option<Record> {

@@ -14,8 +14,10 @@
 
 mod client;
 mod deck;
+pub mod measure;
 pub mod oracle;
 mod parts;
+pub mod sample;
 mod tape;
 pub mod tokens;
 mod until;

@@ -16,13 +16,19 @@ const BUILD: Duration = Duration::from_secs(30 * 60);
 async fn ten_seconds_of_fuzzing_find_nothing_in_any_parser_of_foreign_bytes() {
     let folder = Folder::open().unwrap();
     let run = folder.run("fuzz").unwrap();
-    let installed = fetch::program(&folder, "cargo-fuzz", CARGO_FUZZ, "", &Quiet).await.unwrap();
+    let installed = fetch::program(&folder, "cargo-fuzz", CARGO_FUZZ, "", &Quiet)
+        .await
+        .unwrap();
     let cargo_fuzz = |name: &str| {
         let room = run.room(name).unwrap();
-        Launch::new(format!("cargo fuzz of {name}"), installed.join("bin/cargo-fuzz"), run.log(&room))
-            .current_dir(folder.workspace().join("tests/fuzz"))
-            // The outer cargo's word on where to build is not meant for this workspace.
-            .env_remove("CARGO_TARGET_DIR")
+        Launch::new(
+            format!("cargo fuzz of {name}"),
+            installed.join("bin/cargo-fuzz"),
+            run.log(&room),
+        )
+        .current_dir(folder.workspace().join("tests/fuzz"))
+        // The outer cargo's word on where to build is not meant for this workspace.
+        .env_remove("CARGO_TARGET_DIR")
     };
     // The address sanitizer needs a nightly toolchain; what these targets can get wrong panics without it.
     let build = cargo_fuzz("build").args(["fuzz", "build", "--sanitizer", "none"]);

@@ -1,0 +1,70 @@
+//! Figures, taken on real parts. `cargo measure` is the way to them; what is wrong is an error, what is slow is not.
+//!
+//! Load generator and target are processes of their own and do next to nothing beside HTTP, so that what is measured is
+//! what stands between them. Contenders take turns within each round; what is reported is the median over the rounds.
+
+pub mod acknowledge;
+mod calls;
+pub mod load;
+mod loading;
+mod parts;
+mod report;
+mod summary;
+pub mod target;
+mod usage;
+
+use std::time::Duration;
+
+pub use report::{Report, Row};
+pub use summary::Summary;
+
+use parts::Parts;
+
+/// How much is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Rounds of calls.
+    pub rounds: usize,
+    /// How long each contender calls in a round.
+    pub within: Duration,
+    /// Times that the topic is loaded.
+    pub loads: usize,
+    /// Calls in the topic that is loaded: two frames each.
+    pub calls: usize,
+}
+
+impl Extent {
+    /// To see whether it works.
+    pub const SHORT: Self = Self {
+        rounds: 1,
+        within: Duration::from_secs(2),
+        loads: 1,
+        calls: 50_000,
+    };
+    /// Some minutes.
+    pub const USUAL: Self = Self {
+        rounds: 3,
+        within: Duration::from_secs(5),
+        loads: 3,
+        calls: 150_000,
+    };
+    /// For figures to quote.
+    pub const LONG: Self = Self {
+        rounds: 5,
+        within: Duration::from_secs(10),
+        loads: 3,
+        calls: 500_000,
+    };
+}
+
+/// What the proxy adds to a call, and how fast frames come from the topic into ClickHouse.
+///
+/// # Errors
+/// When a part does not start, a call fails, or frames are missing.
+pub async fn main(extent: Extent) -> anyhow::Result<Report> {
+    let parts = Parts::start().await?;
+    let mut report = Report::default();
+    calls::measure(&parts, extent, &mut report).await?;
+    loading::measure(&parts, extent, &mut report).await?;
+    Ok(report)
+}

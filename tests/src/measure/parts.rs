@@ -1,0 +1,123 @@
+//! The real parts that figures are taken on.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tapedeck_dev::broker::{Broker, BrokerKind};
+use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind};
+use tapedeck_dev::folder::{Folder, Run, Site};
+use tapedeck_dev::identity::{Identity, Options};
+use tapedeck_dev::node::Node;
+use tapedeck_dev::process::Launch;
+use tapedeck_dev::progress::{Progress, Step};
+use tapedeck_dev::services::{Consumer, ConsumerOptions, Database, Kafka};
+
+/// Running parts, and where more are started. They end when this is dropped.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) broker: Broker,
+    pub(super) clickhouse: ClickHouse,
+    pub(super) identity: Identity,
+    folder: Folder,
+    run: Run,
+}
+
+impl Parts {
+    pub(super) async fn start() -> anyhow::Result<Self> {
+        let folder = Folder::open()?;
+        let run = folder.run("measure")?;
+        let site = Site {
+            folder: &folder,
+            run: &run,
+            progress: &Errors,
+        };
+        let (kind, reason) = BrokerKind::choose();
+        note(&reason);
+        let node = Node::open(site).await?;
+        let (broker, clickhouse, identity) = (
+            Broker::start(kind, None, site).await?,
+            ClickHouse::start(ClickHouseKind::choose().0, None, None, site).await?,
+            Identity::start(&node, Options::default(), site).await?,
+        );
+        Ok(Self {
+            broker,
+            clickhouse,
+            identity,
+            folder,
+            run,
+        })
+    }
+
+    pub(super) fn site(&self) -> Site<'_> {
+        Site {
+            folder: &self.folder,
+            run: &self.run,
+            progress: &Errors,
+        }
+    }
+
+    pub(super) fn kafka(&self, prefix: &str) -> Kafka {
+        Kafka {
+            brokers: self.broker.bootstrap(),
+            topic_prefix: prefix.to_owned(),
+        }
+    }
+
+    pub(super) fn database(&self, name: &str) -> Database {
+        Database {
+            url: self.clickhouse.url(),
+            name: name.to_owned(),
+            user: "default".to_owned(),
+            password: None,
+        }
+    }
+
+    /// A consumer as it is by default, but for a lease that is soon over. It creates topics and tables.
+    pub(super) async fn consumer(
+        &self,
+        kafka: &Kafka,
+        database: &Database,
+        partitions: u16,
+    ) -> anyhow::Result<Consumer> {
+        let more: Value = json!({ "batch": { "lease": "500ms" } });
+        let options = ConsumerOptions {
+            admin_port: None,
+            kafka: kafka.clone(),
+            group: database.name.clone(),
+            database: database.clone(),
+            partitions,
+            every: std::time::Duration::from_secs(1),
+            more,
+            environment: Vec::new(),
+        };
+        Ok(Consumer::start(&options, self.site()).await?)
+    }
+
+    /// This program again, as one of the processes that a measurement is made of; and the file that it prints to.
+    pub(super) fn ourselves(&self, name: &str) -> anyhow::Result<(Launch, PathBuf)> {
+        let room = self.run.room(name)?;
+        let output = room.join("output");
+        let launch = Launch::new(name, std::env::current_exe()?, self.run.log(&room)).output(&output);
+        Ok((launch, output))
+    }
+}
+
+/// Tells people on standard error what goes on: standard output is for figures.
+struct Errors;
+
+impl Progress for Errors {
+    fn report(&self, step: Step<'_>) {
+        match step {
+            Step::Installing { part, what } => note(&format!("installing {part}: {what}")),
+            Step::Waiting { part } => note(&format!("waiting for another process to install {part}")),
+            Step::Note { part, text } => note(&format!("{part}: {text}")),
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn note(text: &str) {
+    // A closed terminal is no reason to end.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,254 @@
+//! The parts that all tests of this binary share, started once, and what each test has for itself on them.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use serde_json::json;
+use tapedeck_dev::broker::{Broker, BrokerKind};
+use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind};
+use tapedeck_dev::folder::{Folder, Run, Site};
+use tapedeck_dev::identity::{AccessToken, Identity, Machine, Options};
+use tapedeck_dev::mcp::{Probe, ProbeOptions};
+use tapedeck_dev::node::Node;
+use tapedeck_dev::progress::Quiet;
+use tapedeck_dev::services::{Database, Issuer, Kafka, Proxy, ProxyOptions, Target};
+use tapedeck_tests::until;
+use tokio::sync::OnceCell;
+
+use crate::load::{Load, Plan};
+use crate::loader::Loader;
+
+/// Callers, each with session key and session of its own, so that several partitions have work.
+pub(crate) const CALLERS: usize = 4;
+
+/// The group that may call.
+const GROUP: &str = "engineers";
+
+static STAGE: OnceCell<Stage> = OnceCell::const_new();
+
+/// Runs a test on the shared parts.
+pub(crate) fn on_stage(test: impl AsyncFnOnce(&'static Stage) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    tapedeck_tests::run(async {
+        let stage = STAGE.get_or_try_init(Stage::start).await?;
+        test(stage)
+            .await
+            .with_context(|| format!("logs are in {}", stage.run.path().display()))
+    })
+}
+
+/// What is shared. A static is never dropped: its processes end with this one.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    folder: Folder,
+    run: Run,
+    node: Node,
+    identity: Identity,
+    clickhouse: OnceCell<ClickHouse>,
+    broker: OnceCell<Broker>,
+}
+
+impl Stage {
+    async fn start() -> anyhow::Result<Self> {
+        let folder = Folder::open()?;
+        let run = folder.run("test-faults")?;
+        let site = Site {
+            folder: &folder,
+            run: &run,
+            progress: &Quiet,
+        };
+        let node = Node::open(site).await?;
+        let machines = (0..CALLERS).map(|number| Machine {
+            id: format!("caller-{number}"),
+            secret: "sesame".to_owned(),
+            groups: vec![GROUP.to_owned()],
+        });
+        let options = Options {
+            machines: machines.collect(),
+            ..Options::default()
+        };
+        let identity = Identity::start(&node, options, site).await?;
+        Ok(Self {
+            folder,
+            run,
+            node,
+            identity,
+            clickhouse: OnceCell::new(),
+            broker: OnceCell::new(),
+        })
+    }
+
+    /// Where parts are installed and run.
+    pub(crate) fn site(&self) -> Site<'_> {
+        Site {
+            folder: &self.folder,
+            run: &self.run,
+            progress: &Quiet,
+        }
+    }
+
+    /// The broker that nobody kills: Apache Kafka.
+    pub(crate) async fn broker(&self) -> anyhow::Result<&Broker> {
+        self.broker
+            .get_or_try_init(|| self.another_broker(BrokerKind::Apache))
+            .await
+    }
+
+    /// A broker of one's own.
+    pub(crate) async fn another_broker(&self, kind: BrokerKind) -> anyhow::Result<Broker> {
+        Ok(Broker::start(kind, None, self.site()).await?)
+    }
+
+    /// The ClickHouse that nobody kills.
+    pub(crate) async fn clickhouse(&self) -> anyhow::Result<&ClickHouse> {
+        self.clickhouse.get_or_try_init(|| self.another_clickhouse()).await
+    }
+
+    /// A ClickHouse of one's own.
+    pub(crate) async fn another_clickhouse(&self) -> anyhow::Result<ClickHouse> {
+        let (kind, _) = ClickHouseKind::choose();
+        Ok(ClickHouse::start(kind, None, None, self.site()).await?)
+    }
+}
+
+/// One test's topics, database and consumer.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) kafka: Kafka,
+    pub(crate) database: Database,
+    pub(crate) loader: Loader,
+}
+
+impl Scene {
+    /// Creates topics and database, named after the test.
+    pub(crate) async fn set(
+        stage: &Stage,
+        name: &str,
+        broker: &Broker,
+        clickhouse: &ClickHouse,
+    ) -> anyhow::Result<Self> {
+        let kafka = Kafka {
+            brokers: broker.bootstrap(),
+            topic_prefix: name.to_owned(),
+        };
+        let database = Database {
+            url: clickhouse.url(),
+            name: name.to_owned(),
+            user: "default".to_owned(),
+            password: None,
+        };
+        let loader = Loader::prepare(&kafka, &database, stage.site()).await?;
+        Ok(Self {
+            kafka,
+            database,
+            loader,
+        })
+    }
+
+    /// Waits until the consumer has committed all that the topic holds: then it is loaded, and its events are published.
+    pub(crate) async fn settled(&self) -> anyhow::Result<()> {
+        until(async || {
+            let behind = self.behind().await?;
+            Ok(match behind.is_empty() {
+                true => Ok(()),
+                false => Err(format!("not loaded: {}", behind.join(", "))),
+            })
+        })
+        .await
+    }
+
+    /// Partitions whose end is not committed.
+    async fn behind(&self) -> anyhow::Result<Vec<String>> {
+        let (brokers, topic, group) = (
+            self.kafka.brokers.clone(),
+            self.kafka.frames(),
+            self.loader.group().to_owned(),
+        );
+        let ask = move || -> anyhow::Result<Vec<String>> {
+            let request = Duration::from_secs(10);
+            let consumer: BaseConsumer = ClientConfig::new()
+                .set("bootstrap.servers", &brokers)
+                .set("group.id", &group)
+                .create()?;
+            let metadata = consumer.fetch_metadata(Some(&topic), request)?;
+            let described = metadata.topics().first().context("the topic is not there")?;
+            let mut list = TopicPartitionList::new();
+            for partition in described.partitions() {
+                list.add_partition(&topic, partition.id());
+            }
+            let committed = consumer.committed_offsets(list, request)?;
+            let mut behind = Vec::new();
+            for element in committed.elements() {
+                let (_, end) = consumer.fetch_watermarks(&topic, element.partition(), request)?;
+                let reached = match element.offset() {
+                    Offset::Offset(offset) => offset,
+                    _ => 0,
+                };
+                if reached != end {
+                    behind.push(format!("partition {} at {reached} of {end}", element.partition()));
+                }
+            }
+            Ok(behind)
+        };
+        tokio::task::spawn_blocking(ask).await?
+    }
+}
+
+/// A proxy before a server that keeps an account of what reached it.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) proxy: Proxy,
+    pub(crate) probe: Probe,
+    tokens: Vec<AccessToken>,
+}
+
+impl Front {
+    /// Starts both, and gets tokens for so many callers.
+    pub(crate) async fn start(stage: &Stage, scene: &Scene, callers: usize) -> anyhow::Result<Self> {
+        let options = ProbeOptions {
+            stateless: true,
+            json: true,
+            ..ProbeOptions::default()
+        };
+        let probe = Probe::start(&stage.node, options, stage.site()).await?;
+        let issuer = Issuer {
+            url: stage.identity.issuer().to_owned(),
+            audiences: Vec::new(),
+            groups_claim: None,
+        };
+        let target = Target {
+            name: "probe".to_owned(),
+            url: probe.url().to_owned(),
+            allow_groups: vec![GROUP.to_owned()],
+            credential: None,
+        };
+        let options = ProxyOptions {
+            port: None,
+            admin_port: None,
+            kafka: scene.kafka.clone(),
+            issuers: vec![issuer],
+            targets: vec![target],
+            tag_key: None,
+            more: json!({ "kafka": { "options": { "reconnect.backoff.max.ms": "500" } } }),
+            environment: Vec::new(),
+        };
+        let proxy = Proxy::start(&options, stage.site()).await?;
+        let endpoint = proxy.endpoint("probe");
+        let mut tokens = Vec::new();
+        for machine in stage.identity.machines().iter().take(callers) {
+            tokens.push(stage.identity.machine_token(machine, &endpoint).await?);
+        }
+        Ok(Self { proxy, probe, tokens })
+    }
+
+    /// Lets so many clients call.
+    pub(crate) fn load(&self, clients: usize, every: Duration) -> anyhow::Result<Load> {
+        Load::start(&Plan {
+            endpoint: self.proxy.endpoint("probe").parse()?,
+            tokens: self.tokens.clone(),
+            clients,
+            every,
+        })
+    }
+}
