@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::Response;
 
-use super::IN_FLIGHT;
+use super::{IN_FLIGHT, PIECES_IN_FLIGHT};
 use crate::client_side::{ClientSide, Outlet};
 use crate::metrics::Flow;
 use crate::record::{NotRecorded, Pending};
@@ -84,9 +84,14 @@ impl<'a> Releases<'a> {
         self.waiting.is_empty() && self.ready.is_none()
     }
 
-    /// Whether another piece may be read from the target.
+    /// Whether another piece may be recorded. Where there is no room the queue is not empty.
     pub(super) fn has_room(&self) -> bool {
-        self.bytes < IN_FLIGHT
+        self.bytes < IN_FLIGHT && self.waiting.len() < PIECES_IN_FLIGHT
+    }
+
+    /// Whether the newest piece is not known to be durable yet.
+    pub(super) fn awaits_the_record(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Waits until the oldest piece is durable, then releases it, and before the first the head. Safe to cancel: no
