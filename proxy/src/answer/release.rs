@@ -137,3 +137,36 @@ impl<'a> Releases<'a> {
         durable
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::client_side;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn small_pieces_fill_the_room_by_their_number_and_large_ones_by_their_bytes() {
+        let flow = Metrics::new(&mut Registry::default()).flow("demo");
+        let (mut client, _awaited) = client_side::pair(|_| {});
+        let mut exit = Exit::Closed {
+            client: &mut client,
+            head: Response::new(()),
+            length: None,
+        };
+        let mut releases = Releases::new(&flow);
+        for _ in 0..PIECES_IN_FLIGHT {
+            assert!(releases.has_room());
+            releases.push_unrecorded(Bytes::from_static(b"\n"));
+        }
+        assert!(!releases.has_room(), "a frame costs more than the bytes in it");
+        releases.step(&mut exit).await.expect("there is nothing to record");
+        assert!(releases.has_room());
+
+        let mut releases = Releases::new(&flow);
+        releases.push_unrecorded(Bytes::from(vec![0; IN_FLIGHT]));
+        assert!(!releases.has_room());
+        assert!(!releases.is_empty());
+    }
+}
