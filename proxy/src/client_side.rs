@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -19,21 +19,37 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 #[error("the answer was cut")]
 pub(crate) struct Cut;
 
-/// Two ends: the exchange's, and what the connection waits on.
-pub(crate) fn pair() -> (ClientSide, AwaitedAnswer) {
+/// Two ends: the exchange's, and what the connection waits on. `answered` is told the status when the head is
+/// released, whoever releases it.
+pub(crate) fn pair(answered: impl FnOnce(StatusCode) + Send + 'static) -> (ClientSide, AwaitedAnswer) {
     let gone = CancellationToken::new();
     let (head, awaited) = oneshot::channel();
     let guard = gone.clone().drop_guard();
-    (
-        ClientSide { head: Some(head), gone },
-        AwaitedAnswer { head: awaited, guard },
-    )
+    let head = Some(Head {
+        sink: head,
+        answered: Box::new(answered),
+    });
+    (ClientSide { head, gone }, AwaitedAnswer { head: awaited, guard })
 }
 
 /// The exchange's end, before anything was released.
 pub(crate) struct ClientSide {
-    head: Option<oneshot::Sender<Response<Source>>>,
+    head: Option<Head>,
     gone: CancellationToken,
+}
+
+/// Where the head goes, once.
+struct Head {
+    sink: oneshot::Sender<Response<Source>>,
+    answered: Box<dyn FnOnce(StatusCode) + Send>,
+}
+
+impl Head {
+    fn release(self, response: Response<Source>) {
+        (self.answered)(response.status());
+        // A client that is gone misses it.
+        let _ = self.sink.send(response);
+    }
 }
 
 /// The connection's end. Dropping it, or the body that comes of it, says that the client is gone.
@@ -65,8 +81,7 @@ impl ClientSide {
     /// Answers at once and in full.
     pub(crate) fn respond(&mut self, response: Response<Bytes>) {
         if let Some(head) = self.head.take() {
-            // A client that is gone misses it.
-            let _ = head.send(response.map(Source::Whole));
+            head.release(response.map(Source::Whole));
         }
     }
 
@@ -82,7 +97,7 @@ impl ClientSide {
             flushed: false,
         };
         if let Some(sink) = self.head.take() {
-            let _ = sink.send(head.map(|()| Source::Stream(stream)));
+            sink.release(head.map(|()| Source::Stream(stream)));
         }
         Outlet { sender, complete }
     }

@@ -47,6 +47,7 @@ mod refusal;
 mod request;
 mod route;
 pub mod session_tag;
+mod socket;
 mod upstream;
 
 pub use proxy::{Running, StartError, start};

@@ -33,7 +33,7 @@ struct ByteLabels {
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     /// `tapedeck_proxy_requests_total`: requests answered, by target (empty: none), HTTP method and status class
-    /// (`2xx` to `5xx`). A stream counts when its head is released.
+    /// (`2xx` to `5xx`). Each counts once, when the head of its answer is released.
     requests: Family<RequestLabels, Counter>,
     /// `tapedeck_proxy_refusals_total`: requests that the proxy did not forward, and answers that it withheld, by the
     /// stable name of the reason, which is also `decision.rule` of the refusal's frame.

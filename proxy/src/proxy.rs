@@ -293,7 +293,7 @@ fn recorder_settings(config: &Config) -> RecorderSettings {
             frames: kafka.topics.frames().to_owned(),
             control: kafka.topics.control().to_owned(),
         },
-        message_timeout: crate::config::limits::MESSAGE_TIMEOUT,
+        message_timeout: crate::record::MESSAGE_TIMEOUT,
         instance: instance(),
     }
 }

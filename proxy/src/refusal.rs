@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     BodyIncomplete,
     #[error("an encoded body cannot be recorded; send it without Content-Encoding")]
     ContentEncoding,
+    #[error("a body in another charset than UTF-8 cannot be recorded as what it says")]
+    Charset,
     #[error(transparent)]
     Malformed(EnvelopeError),
     #[error("MCP-Protocol-Version is not a revision")]
@@ -57,6 +59,7 @@ impl Refusal {
             Self::BodyTimeout => "body_timeout",
             Self::BodyIncomplete => "body_incomplete",
             Self::ContentEncoding => "content_encoding",
+            Self::Charset => "charset",
             Self::Malformed(EnvelopeError::Ambiguous(_)) => "ambiguous_message",
             Self::Malformed(_) => "malformed_message",
             Self::BadRevision => "bad_revision",
@@ -72,7 +75,7 @@ impl Refusal {
             Self::Unauthenticated(why) => why.status(),
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ContentEncoding | Self::Charset => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyIncomplete | Self::Malformed(_) | Self::BadRevision => StatusCode::BAD_REQUEST,
             // A client initializes anew on 404 (MCP, Streamable HTTP, "Session Management").
             Self::UnknownSession(_) => StatusCode::NOT_FOUND,
@@ -149,7 +152,7 @@ impl Failure {
     pub(crate) fn of_send(error: &SendError) -> Self {
         match error {
             SendError::NotSent(_) => Self::Unreachable,
-            SendError::Lost(_) => Self::UpstreamLost,
+            SendError::Lost(_) | SendError::Switched => Self::UpstreamLost,
         }
     }
 

@@ -55,11 +55,9 @@ pub(crate) async fn serve(
     let refuse = |mut client: ClientSide, tape: Tape, why: Refusal, body: Option<Bytes>| {
         let id = tape.asked().and_then(|asked| asked.id.as_deref());
         let response = why.response(&route.target, &proxy.authenticator.scopes(), tape.exchange_id(), id);
-        tracing::info!(exchange = %tape.exchange_id(), target = %route.target.name, reason = why.rule(), "refused");
+        // Anybody can be refused, as often as they like, and the log has no limit: the metric and the frame say it.
+        tracing::debug!(exchange = %tape.exchange_id(), target = %route.target.name, reason = why.rule(), "refused");
         proxy.metrics.refused(why.rule());
-        proxy
-            .metrics
-            .answered(&route.target.name, &head.method, response.status().as_u16());
         client.respond(response);
         tape.refuse(why.rule(), why.status().as_u16(), body);
     };
@@ -111,12 +109,7 @@ pub(crate) async fn serve(
         Ok(may) => may,
         Err(why) => return refuse(client, tape, why, body),
     };
-    if head
-        .headers
-        .get_all(PROTOCOL_VERSION)
-        .iter()
-        .any(|value| !is_token_text(value, LONGEST_REVISION))
-    {
+    if !names_one_revision_at_most(&head.headers) {
         return refuse(client, tape, Refusal::BadRevision, body);
     }
 
@@ -139,9 +132,6 @@ pub(crate) async fn serve(
         let response = why.response(tape.exchange_id(), tape.asked().and_then(|asked| asked.id.as_deref()));
         tracing::warn!(exchange = %tape.exchange_id(), target = %route.target.name, reason = why.rule(), "failed");
         proxy.metrics.refused(why.rule());
-        proxy
-            .metrics
-            .answered(&route.target.name, &head.method, response.status().as_u16());
         client.respond(response);
     };
     let on_record = match tape.request(body.clone(), content_type, claimed).await {
@@ -176,7 +166,7 @@ pub(crate) async fn serve(
             fail(client, &tape, &Failure::of_send(&error));
             return tape.end(match error {
                 SendError::NotSent(_) => End::NotForwarded,
-                SendError::Lost(_) => End::UpstreamLost,
+                SendError::Lost(_) | SendError::Switched => End::UpstreamLost,
             });
         }
     };
@@ -186,9 +176,6 @@ pub(crate) async fn serve(
     tape.answered_with(answer.status.as_u16(), text_of(&answer.headers, &CONTENT_TYPE, 256));
     let UpstreamAnswer { status, headers, body } = answer;
     let released = answer_head(&proxy, &mut tape, &may, session.as_ref(), modern, status, &headers);
-    proxy
-        .metrics
-        .answered(&route.target.name, &head.method, status.as_u16());
     let outcome = match form {
         Form::Encoded => {
             fail(client, &tape, &Failure::Encoded);
@@ -271,6 +258,12 @@ fn origin_is_allowed(headers: &HeaderMap, own: &str) -> bool {
         .get_all(ORIGIN)
         .iter()
         .all(|origin| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
+}
+
+/// With two, the proxy and the target might each go by another.
+fn names_one_revision_at_most(headers: &HeaderMap) -> bool {
+    let mut named = headers.get_all(PROTOCOL_VERSION).iter();
+    named.next().is_none_or(|value| is_token_text(value, LONGEST_REVISION)) && named.next().is_none()
 }
 
 /// Revisions are dates, and order as text.

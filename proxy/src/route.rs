@@ -46,9 +46,12 @@ pub(crate) async fn answer(proxy: Arc<Proxy>, peer: Peer, request: Request<Incom
     match proxy.place(request.uri().path()) {
         Place::Mcp(route) => {
             let route = Arc::clone(route);
-            let (client, awaited) = client_side::pair();
-            let target = route.target.name.clone();
-            let method = request.method().clone();
+            let count = {
+                let (proxy, target) = (Arc::clone(&proxy), route.target.name.clone());
+                let method = request.method().clone();
+                move |status: StatusCode| proxy.metrics.answered(&target, &method, status.as_u16())
+            };
+            let (client, awaited) = client_side::pair(count.clone());
             proxy
                 .exchanges
                 .spawn(request::serve(Arc::clone(&proxy), route, peer, request, client));
@@ -56,12 +59,9 @@ pub(crate) async fn answer(proxy: Arc<Proxy>, peer: Peer, request: Request<Incom
                 Some(response) => response,
                 // It panicked. Its drop guards have ended it on record.
                 None => {
-                    proxy.metrics.answered(&target, &method, 500);
-                    plain(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        "text/plain",
-                        "internal error\n".into(),
-                    )
+                    let status = StatusCode::INTERNAL_SERVER_ERROR;
+                    count(status);
+                    plain(status, "text/plain", "internal error\n".into())
                 }
             }
         }

@@ -167,7 +167,13 @@ pub(crate) async fn relay_body(
                 }
                 (Ok(Some(_)), None) => {}
             },
-            why = patience.ends() => return Err(why),
+            why = patience.ends() => {
+                // The frame with the end may be under way: it counts only if it arrives.
+                if parts.is_none() && releases.awaits_the_record() && !releases.last_is_durable().await {
+                    tape.unconfirmed();
+                }
+                return Err(why);
+            }
         }
     }
     if lost {

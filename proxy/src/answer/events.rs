@@ -106,30 +106,41 @@ pub(crate) async fn relay_events(
     let mut event = Event::new();
     let mut reading = true;
     let mut lost = false;
-    while reading || !releases.is_empty() {
+    // Whether the splitter may hold pieces: one read can bring more events than may be on their way at once.
+    let mut split = false;
+    loop {
+        while split && releases.has_room() {
+            let piece = if reading {
+                splitter.next_piece()
+            } else {
+                splitter.finish()
+            };
+            match piece {
+                Some(piece) => event
+                    .record(piece, tape, &mut releases)
+                    .map_err(Interrupted::NotRecorded)?,
+                None => split = false,
+            }
+        }
+        if !reading && !split && releases.is_empty() {
+            break;
+        }
         tokio::select! {
             biased;
             released = releases.step(&mut exit), if !releases.is_empty() => {
                 released.map_err(Interrupted::NotRecorded)?;
             }
-            read = body.next(), if reading && releases.has_room() => match read {
-                Ok(Some(bytes)) => {
-                    splitter.push(bytes);
-                    while let Some(piece) = splitter.next_piece() {
-                        event.record(piece, tape, &mut releases).map_err(Interrupted::NotRecorded)?;
-                    }
-                }
-                over => {
-                    if let Err(error) = over {
+            read = body.next(), if reading && !split && releases.has_room() => {
+                split = true;
+                match read {
+                    Ok(Some(bytes)) => splitter.push(bytes),
+                    Ok(None) => reading = false,
+                    Err(error) => {
                         tracing::debug!(exchange = %tape.exchange_id(), %error, "a target's stream broke off");
-                        lost = true;
-                    }
-                    reading = false;
-                    while let Some(piece) = splitter.finish() {
-                        event.record(piece, tape, &mut releases).map_err(Interrupted::NotRecorded)?;
+                        (reading, lost) = (false, true);
                     }
                 }
-            },
+            }
             why = patience.ends() => return Err(why),
         }
     }

@@ -1,7 +1,7 @@
 //! The way back: a target's answer, recorded piece by piece, and each piece released when it is durable.
 //!
 //! Recording runs ahead of releasing: while the first pieces wait for their acknowledgement the next are read and
-//! recorded, up to [`IN_FLIGHT`] bytes per answer. A client that reads slowly fills that room, and then the target is
+//! recorded, up to [`IN_FLIGHT`] bytes and [`PIECES_IN_FLIGHT`] pieces per answer. A client that reads slowly fills that room, and then the target is
 //! not read from until there is room again.
 
 mod body;
@@ -21,6 +21,11 @@ pub(crate) use patience::Patience;
 /// Most bytes of one answer that are recorded but not yet taken by the client, and so the memory that one answer may
 /// hold beside the part that is being collected.
 const IN_FLIGHT: usize = 2 * 1024 * 1024;
+
+/// Most pieces of one answer that are recorded but not released. Events can be a few bytes long, and the frame of each
+/// costs a thousand; the recorder takes [16,384 unconfirmed frames](crate::record) under one session key, all answers
+/// of one client together.
+const PIECES_IN_FLIGHT: usize = 256;
 
 /// What a target's answer holds, as its head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::Response;
 
-use super::IN_FLIGHT;
+use super::{IN_FLIGHT, PIECES_IN_FLIGHT};
 use crate::client_side::{ClientSide, Outlet};
 use crate::metrics::Flow;
 use crate::record::{NotRecorded, Pending};
@@ -84,9 +84,14 @@ impl<'a> Releases<'a> {
         self.waiting.is_empty() && self.ready.is_none()
     }
 
-    /// Whether another piece may be read from the target.
+    /// Whether another piece may be recorded. Where there is no room the queue is not empty.
     pub(super) fn has_room(&self) -> bool {
-        self.bytes < IN_FLIGHT
+        self.bytes < IN_FLIGHT && self.waiting.len() < PIECES_IN_FLIGHT
+    }
+
+    /// Whether the newest piece is not known to be durable yet.
+    pub(super) fn awaits_the_record(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Waits until the oldest piece is durable, then releases it, and before the first the head. Safe to cancel: no
@@ -130,5 +135,38 @@ impl<'a> Releases<'a> {
             };
         }
         durable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::client_side;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn small_pieces_fill_the_room_by_their_number_and_large_ones_by_their_bytes() {
+        let flow = Metrics::new(&mut Registry::default()).flow("demo");
+        let (mut client, _awaited) = client_side::pair(|_| {});
+        let mut exit = Exit::Closed {
+            client: &mut client,
+            head: Response::new(()),
+            length: None,
+        };
+        let mut releases = Releases::new(&flow);
+        for _ in 0..PIECES_IN_FLIGHT {
+            assert!(releases.has_room());
+            releases.push_unrecorded(Bytes::from_static(b"\n"));
+        }
+        assert!(!releases.has_room(), "a frame costs more than the bytes in it");
+        releases.step(&mut exit).await.expect("there is nothing to record");
+        assert!(releases.has_room());
+
+        let mut releases = Releases::new(&flow);
+        releases.push_unrecorded(Bytes::from(vec![0; IN_FLIGHT]));
+        assert!(!releases.has_room());
+        assert!(!releases.is_empty());
     }
 }

@@ -16,7 +16,3 @@ pub const REQUEST_FIELDS: usize = 128;
 /// one timer for both. As long as nginx keeps idle connections: a shorter time would close them under clients that are
 /// about to use them again.
 pub const HEAD_OR_IDLE_TIME: Duration = Duration::from_secs(75);
-
-/// How long a frame may wait for Kafka's acknowledgement before the call is refused: librdkafka's
-/// `message.timeout.ms`. Only the delivery report decides; this bounds how long it may take.
-pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);

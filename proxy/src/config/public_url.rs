@@ -35,15 +35,6 @@ impl PublicUrl {
         &self.origin
     }
 
-    /// Host and port as they stand in the URL: what an honest client sends as `Host`.
-    pub fn authority(&self) -> &str {
-        let (_, authority) = self
-            .origin
-            .split_once("://")
-            .expect("an origin is scheme, ://, host and port");
-        authority
-    }
-
     /// Whether clients come by https.
     pub fn is_https(&self) -> bool {
         self.https

@@ -229,3 +229,15 @@ fn a_credential_over_plain_http_to_another_machine_is_worth_a_warning() {
         config.warnings
     );
 }
+
+#[test]
+fn no_option_passes_that_the_recorder_would_refuse_at_its_start() {
+    for name in crate::record::OWN_OPTIONS {
+        let text = MINIMAL.replace(
+            "[[issuer]]",
+            &format!("[kafka.options]\n\"{name}\" = \"1\"\n[[issuer]]"),
+        );
+        let errors = read(&text, &[]).expect_err(name).to_string();
+        assert!(errors.contains("cannot be set"), "{name}: {errors}");
+    }
+}

@@ -21,6 +21,7 @@ pub(crate) use address::client_address;
 pub(crate) use tls::acceptor;
 
 use crate::client_side::AnswerBody;
+use crate::socket;
 use connection::Protocol;
 
 /// Time for a client to finish the TLS handshake.
@@ -86,8 +87,7 @@ async fn one_connection<H, F>(
     H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<AnswerBody>> + Send + 'static,
 {
-    if let Err(error) = stream.set_nodelay(true) {
-        // The other end has gone already.
+    if let Err(error) = socket::prepare(&stream) {
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -24,12 +24,33 @@ pub(super) async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, R
     if encoded {
         return Err(Refusal::ContentEncoding);
     }
+    if !is_utf8(headers) {
+        return Err(Refusal::Charset);
+    }
     if body.size_hint().lower() > REQUEST_BODY as u64 {
         return Err(Refusal::BodyTooLarge(REQUEST_BODY));
     }
     tokio::time::timeout(BODY_TIMEOUT, collect(body))
         .await
         .map_err(|_| Refusal::BodyTimeout)?
+}
+
+/// Whether everybody reads the body as UTF-8, as the record does (RFC 8259, section 8.1). Some servers decode it by the
+/// charset that the client names: what reads as one call in UTF-8 can be another in UTF-7 or EBCDIC. A field that could
+/// be read in two ways counts as another charset.
+fn is_utf8(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(CONTENT_TYPE).iter();
+    let Some(field) = fields.next() else { return true };
+    let names_utf8 = |parameter: &[u8]| {
+        let bare: Vec<u8> = parameter
+            .iter()
+            .filter(|byte| !matches!(byte, b' ' | b'\t' | b'"'))
+            .map(u8::to_ascii_lowercase)
+            .collect();
+        let names_one = bare.windows(b"charset".len()).any(|part| part == b"charset");
+        !names_one || bare == b"charset=utf-8" || bare == b"charset=utf8"
+    };
+    fields.next().is_none() && field.as_bytes().split(|&byte| byte == b';').all(names_utf8)
 }
 
 async fn collect(mut body: Incoming) -> Result<Bytes, Refusal> {
@@ -55,4 +76,47 @@ async fn collect(mut body: Incoming) -> Result<Bytes, Refusal> {
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&more);
     Ok(whole.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn typed(fields: &[&'static str]) -> HeaderMap {
+        let fields = fields
+            .iter()
+            .map(|field| (CONTENT_TYPE, HeaderValue::from_static(field)));
+        fields.collect()
+    }
+
+    #[test]
+    fn json_in_utf8_is_read_however_that_is_written() {
+        for field in [
+            "application/json",
+            "application/json;charset=utf-8",
+            "Application/JSON; Charset=\"UTF-8\"",
+            "application/json; charset=utf8; profile=x",
+        ] {
+            assert!(is_utf8(&typed(&[field])), "{field}");
+        }
+        assert!(is_utf8(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn what_a_target_could_decode_in_another_way_is_not_read() {
+        for field in [
+            "application/json; charset=utf-7",
+            "application/json; charset=utf-16le",
+            "application/json;charset=utf-8;charset=utf-7",
+            "application/json; charset = utf-7",
+            "application/json; x=\"; charset=utf-7\"",
+            "application/json; charset*=utf-8''utf-7",
+            "application/json, text/json charset=utf-8",
+        ] {
+            assert!(!is_utf8(&typed(&[field])), "{field}");
+        }
+        assert!(!is_utf8(&typed(&["application/json", "application/json"])));
+    }
 }

@@ -22,6 +22,9 @@ pub(crate) enum SendError {
     /// Bytes of the request may have reached the target; it may have acted on them.
     #[error("the target's connection was lost before its answer began: {0}")]
     Lost(#[source] hyper::Error),
+    /// The target answered 101: from there on its connection is nothing that could be recorded.
+    #[error("the target switched protocols, which nobody asked for")]
+    Switched,
 }
 
 /// The connections of one target.
@@ -51,6 +54,9 @@ impl Client {
             let mut failed = match sender.try_send_request(request).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
+                    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                        return Err(SendError::Switched);
+                    }
                     let body = UpstreamBody {
                         body,
                         kept: Some((sender, Arc::clone(&self.idle))),

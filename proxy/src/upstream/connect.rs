@@ -15,6 +15,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
+use crate::socket;
+
 /// Time for TCP and TLS together: a target that takes longer is taken for away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -85,8 +87,7 @@ impl Connector {
         let tcp = TcpStream::connect((self.host.as_str(), self.port))
             .await
             .map_err(ConnectError::Tcp)?;
-        // A request is one small write and its answer many: Nagle's algorithm would hold events back.
-        tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
+        socket::prepare(&tcp).map_err(ConnectError::Tcp)?;
         match &self.tls {
             None => handshake(TokioIo::new(tcp)).await,
             Some((connector, name)) => {

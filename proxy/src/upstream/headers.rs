@@ -5,8 +5,8 @@
 
 use http::header::{
     ACCEPT_ENCODING, ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED,
-    HOST, HeaderName, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE, VIA, WWW_AUTHENTICATE,
+    HOST, HeaderName, LOCATION, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -21,7 +21,7 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 ];
 
 /// What of the client's headers never reaches a target.
-const NOT_UPSTREAM: [HeaderName; 12] = [
+const NOT_UPSTREAM: [HeaderName; 17] = [
     // The client's credentials are for the proxy alone.
     AUTHORIZATION,
     COOKIE,
@@ -39,18 +39,26 @@ const NOT_UPSTREAM: [HeaderName; 12] = [
     ORIGIN,
     FORWARDED,
     VIA,
+    // Some servers let these stand for the method or the path: the target would do something else than is on record.
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
 ];
 
 /// What of a target's headers never reaches a client.
-const NOT_DOWNSTREAM: [HeaderName; 7] = [
+const NOT_DOWNSTREAM: [HeaderName; 9] = [
     TRAILER,
     // Cookies are not passed up either: what a target ties to one is tied to the proxy's own credential.
     SET_COOKIE,
     // Challenges of another authorization domain: a client that answered one would send its token's issuer astray.
     WWW_AUTHENTICATE,
     PROXY_AUTHENTICATE,
-    // Would lead the client around the proxy.
+    // Would lead the client around the proxy, and its token with it.
     ALT_SVC,
+    LOCATION,
+    HeaderName::from_static("refresh"),
     // Written anew, from what is sent.
     CONTENT_LENGTH,
     // `identity` at most; everything else is refused.
@@ -60,7 +68,9 @@ const NOT_DOWNSTREAM: [HeaderName; 7] = [
 /// The client's headers as the target gets them. Host, session and credential are the caller's to add.
 pub(crate) fn for_target(headers: &HeaderMap) -> HeaderMap {
     passed(headers, |name| {
-        NOT_UPSTREAM.contains(name) || name.as_str().starts_with("x-forwarded-") || name.as_str() == "x-real-ip"
+        let text = name.as_str();
+        // CGI, and what descends from it, takes `mcp_session_id` for `mcp-session-id`: it would pass without its tag.
+        NOT_UPSTREAM.contains(name) || text.starts_with("x-forwarded-") || text == "x-real-ip" || text.contains('_')
     })
 }
 
@@ -125,6 +135,9 @@ mod tests {
             ("host", "mcp.example"),
             ("connection", "close, X-Secret-Hop"),
             ("x-secret-hop", "1"),
+            ("mcp_session_id", "another's"),
+            ("x_api_key", "the client's"),
+            ("x-http-method-override", "DELETE"),
             ("keep-alive", "timeout=5"),
         ]);
         let mut passed: Vec<String> = for_target(&sent).keys().map(|name| name.as_str().to_owned()).collect();
@@ -143,12 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn a_targets_cookies_and_challenges_do_not_reach_the_client() {
+    fn a_targets_cookies_challenges_and_redirections_do_not_reach_the_client() {
         let sent = headers(&[
             ("content-type", "application/json"),
             ("set-cookie", "a=b"),
             ("www-authenticate", "Bearer realm=\"target\""),
             ("mcp-session-id", "s"),
+            ("location", "http://target.internal/mcp/"),
+            ("refresh", "0; url=http://target.internal/"),
             ("transfer-encoding", "chunked"),
         ]);
         let mut passed: Vec<String> = for_client(&sent).keys().map(|name| name.as_str().to_owned()).collect();

@@ -86,6 +86,9 @@ async fn an_answer_that_cannot_be_recorded_is_withheld() {
     let next = rig.post(call(2, "twice")).send().await;
     assert_eq!(next.status, 503);
     assert_eq!(rig.target.seen().len(), 1, "nothing is forwarded while Kafka is away");
+    let metrics = rig.metrics().await;
+    let counted = r#"tapedeck_proxy_requests_total{target="demo",method="POST",status="5xx"} 2"#;
+    assert!(metrics.contains(counted) && !metrics.contains("2xx"), "{metrics}");
 
     broker.restart().await.expect("the broker comes back");
     rig.ready().await;

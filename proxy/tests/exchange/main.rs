@@ -5,6 +5,8 @@ mod kafka_away;
 mod passing;
 mod refusals;
 mod rig;
+mod stopping;
+mod tls;
 
 use rig::{Reply, Rig, Target};
 use serde_json::json;

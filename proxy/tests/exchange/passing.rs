@@ -229,13 +229,7 @@ async fn operators_and_strangers_find_what_is_theirs() {
     assert_eq!(rig.post(call(1, "x")).send().await.status, 200);
     let admin = rig.running.admin_address();
     assert_eq!(rig::Request::new(admin, "GET", "/healthz").send().await.status, 200);
-    let metrics = rig::Request::new(admin, "GET", "/metrics")
-        .send()
-        .await
-        .whole()
-        .await
-        .expect("a page");
-    let metrics = String::from_utf8(metrics.to_vec()).expect("text");
+    let metrics = rig.metrics().await;
     let counted = r#"tapedeck_proxy_requests_total{target="demo",method="POST",status="2xx"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");
 }
@@ -262,4 +256,22 @@ async fn a_client_that_does_not_read_holds_its_target_back() {
     drop(sender);
     let answer = answering.await.expect("no panic");
     assert_eq!(answer.whole().await.expect("not cut").len(), sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_small_events_passes_however_many_there_are() {
+    // More in one write than may be on their way at once.
+    let events = "data: 1\n\n".repeat(2_000);
+    let body = events.clone();
+    let target = Target::start(move |_| {
+        let body = body.clone();
+        async { Reply::whole("text/event-stream", body) }
+    });
+    let rig = Rig::new(target.await).await;
+    let answer = rig.post(call(1, "burst")).send().await;
+    assert_eq!(answer.whole().await.expect("not cut"), events);
+    let frames = rig.stop_and_read().await;
+    assert_eq!(joined(&frames, Direction::ToClient).len(), 2_000);
+    let ends: Vec<_> = frames.iter().filter_map(|frame| frame.end).collect();
+    assert_eq!(ends, [End::Answered]);
 }

@@ -149,3 +149,48 @@ async fn a_session_belongs_to_who_opened_it_and_its_target_sees_its_own_id() {
         .collect();
     assert_eq!(rules, ["foreign_session"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_target_could_read_as_another_call_does_not_reach_it() {
+    let rig = simple().await;
+    // In UTF-7 this calls another method.
+    let two_faced = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_":"+ACIAfQAs-"}}"#;
+    let in_utf7 = rig
+        .post(two_faced)
+        .header("content-type", "application/json; charset=utf-7");
+    let answer = in_utf7.send().await;
+    assert_eq!(answer.status, 415);
+    assert_eq!(answer.json().await["error"]["data"]["reason"], "charset");
+    let two_revisions = rig
+        .post(call(2, "x"))
+        .header("mcp-protocol-version", "2025-06-18")
+        .and_header("mcp-protocol-version", "2026-07-28");
+    let answer = two_revisions.send().await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.json().await["error"]["data"]["reason"], "bad_revision");
+    assert!(rig.target.seen().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_leads_no_client_around_the_proxy() {
+    let target = Target::start(|seen| async move {
+        match seen.method.as_str() {
+            "GET" => Reply::json("").status(101).header("upgrade", "websocket"),
+            _ => Reply::json("")
+                .status(307)
+                .header("location", "http://target.internal/mcp/"),
+        }
+    });
+    let rig = Rig::new(target.await).await;
+    let redirected = rig.post(call(1, "x")).send().await;
+    assert_eq!(redirected.status, 307);
+    assert!(!redirected.headers.contains_key("location"));
+    assert_eq!(redirected.whole().await.expect("whole"), "");
+    assert_eq!(rig.target.seen().len(), 1, "the proxy does not follow it either");
+    let switched = rig.request("GET").header("connection", "upgrade").send().await;
+    assert_eq!(switched.status, 502);
+    assert_eq!(switched.json().await["error"]["data"]["reason"], "upstream_lost");
+    let frames = rig.stop_and_read().await;
+    let ends: Vec<_> = frames.iter().filter_map(|frame| frame.end).collect();
+    assert_eq!(ends, [End::Answered, End::UpstreamLost]);
+}

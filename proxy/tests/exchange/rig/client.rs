@@ -42,6 +42,13 @@ impl Request {
         self
     }
 
+    /// One more field of this name.
+    pub(crate) fn and_header(mut self, name: &'static str, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).expect("a header");
+        self.request.headers_mut().append(name, value);
+        self
+    }
+
     pub(crate) fn without(mut self, name: &'static str) -> Self {
         self.request.headers_mut().remove(name);
         self

@@ -76,12 +76,26 @@ impl Rig {
 
     /// Without waiting for Kafka.
     pub(crate) async fn start(bootstrap: &str, prefix: &str, target: Target) -> Self {
+        Self::start_with(bootstrap, prefix, target, "http://127.0.0.1:9", "").await
+    }
+
+    /// On the shared broker, ready, known as `public_url`, and with more settings of the target and what may follow.
+    pub(crate) async fn with(target: Target, public_url: &str, settings: &str) -> Self {
+        let bootstrap = shared_broker().await;
+        let prefix = format!("t{}", Uuid::now_v7().simple());
+        create_topics(&bootstrap, &prefix).await;
+        let rig = Self::start_with(&bootstrap, &prefix, target, public_url, settings).await;
+        rig.ready().await;
+        rig
+    }
+
+    async fn start_with(bootstrap: &str, prefix: &str, target: Target, public_url: &str, settings: &str) -> Self {
         let issuer = Issuer::start().await;
         let text = format!(
             r#"
             listen = "127.0.0.1:0"
             admin_listen = "127.0.0.1:0"
-            public_url = "http://127.0.0.1:9"
+            public_url = "{public_url}"
             [kafka]
             brokers = "{bootstrap}"
             topic_prefix = "{prefix}"
@@ -90,13 +104,14 @@ impl Rig {
             audience = "tapedeck"
             [[target]]
             name = "demo"
-            url = "http://{target}/mcp"
+            url = "{target}"
             allow_groups = ["{GROUP}"]
             allow_single_copy = true
             credential = {{ env = "TARGET_SECRET" }}
+            {settings}
             "#,
             issuer = issuer.url(),
-            target = target.address(),
+            target = target.url(),
         );
         let environment = HashMap::from([("TARGET_SECRET".to_owned(), TARGET_SECRET.to_owned())]);
         let config =
@@ -139,6 +154,15 @@ impl Rig {
         tokio::time::timeout(std::time::Duration::from_secs(60), asked)
             .await
             .expect("the proxy gets ready");
+    }
+
+    /// What it has counted.
+    pub(crate) async fn metrics(&self) -> String {
+        let page = Request::new(self.running.admin_address(), "GET", "/metrics")
+            .send()
+            .await;
+        let page = page.whole().await.expect("a page");
+        String::from_utf8(page.to_vec()).expect("text")
     }
 
     /// Stops the proxy, so that everything it recorded is in the log, and reads the log.

@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -89,6 +90,7 @@ impl Reply {
 /// The server.
 pub(crate) struct Target {
     address: SocketAddr,
+    scheme: &'static str,
     seen: Arc<Mutex<Vec<Seen>>>,
     _held: Option<TcpSocket>,
 }
@@ -101,6 +103,18 @@ impl Target {
     where
         F: Future<Output = Reply> + Send + 'static,
     {
+        Self::start_behind(None, answer).await
+    }
+
+    /// As [`Target::start`], behind TLS.
+    pub(crate) async fn start_behind<F>(
+        tls: Option<TlsAcceptor>,
+        answer: impl Fn(Seen) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let answer: Arc<dyn Fn(Seen) -> Answering + Send + Sync> = Arc::new(move |seen| Box::pin(answer(seen)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -123,11 +137,22 @@ impl Target {
                         Ok::<_, Infallible>(answer(seen).await.0)
                     }
                 });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                let http = http1::Builder::new();
+                let Some(tls) = tls.clone() else {
+                    tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
+                    continue;
+                };
+                tokio::spawn(async move {
+                    // A client that does not trust it goes away.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        let _ = http.serve_connection(TokioIo::new(stream), service).await;
+                    }
+                });
             }
         });
         Self {
             address,
+            scheme,
             seen,
             _held: None,
         }
@@ -140,6 +165,7 @@ impl Target {
         let address = held.local_addr().expect("an address");
         Self {
             address,
+            scheme: "http",
             seen: Arc::default(),
             _held: Some(held),
         }
@@ -147,6 +173,11 @@ impl Target {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its MCP endpoint.
+    pub(crate) fn url(&self) -> String {
+        format!("{}://{}/mcp", self.scheme, self.address)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {

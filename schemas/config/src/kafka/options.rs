@@ -9,7 +9,7 @@ use crate::{FromToml, Node, SecretSource};
 /// Options that users cannot set, and why. **The one list**: what a recorded call means rests on these, so the services
 /// set them themselves. librdkafka's aliases stand beside the names they mean.
 ///
-/// Everything else passes: TLS, SASL, buffers, compression, fetch sizes, reconnects, session timeouts, `client.id`,
+/// Everything else passes: TLS, SASL, sockets, compression, fetch sizes, reconnects, session timeouts, `client.id`,
 /// `client.rack`, `debug`.
 #[rustfmt::skip]
 const REFUSED: &[(&[&str], &str)] = &[
@@ -28,7 +28,9 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["partitioner", "partitioner_cb", "sticky.partitioning.linger.ms"],
      "every frame of a session key must land in one partition, for every writer alike"),
     (&["message.max.bytes"],
-     "payloads are split to fit the default, and a smaller limit would refuse them"),
+     "payloads are split to fit it, and a smaller limit would refuse them"),
+    (&["queue.buffering.max.messages", "queue.buffering.max.kbytes"],
+     "the recorder bounds what is under way, and refuses a frame before it is numbered rather than after"),
     (&["transactional.id", "transaction.timeout.ms"],
      "the recorder publishes without transactions"),
     (&["dr_cb", "dr_msg_cb", "delivery.report.only.error", "produce.offset.report"],
