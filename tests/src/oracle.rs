@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod compare;
 pub mod control;
+mod row;
 pub mod table;
 pub mod topic;
 
