@@ -47,6 +47,7 @@ pub(crate) async fn serve(
 ) {
     let _in_flight = proxy.metrics.exchange();
     let (head, body) = request.into_parts();
+    let body = message::Unread::new(body);
     let mut tape = Tape::of_stranger(
         proxy.recorder.clone(),
         route.copies,

@@ -15,8 +15,45 @@ use crate::refusal::Refusal;
 /// Time for a body to arrive, all of it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What of a body that nobody reads is taken off the wire before the connection is closed.
+const DISCARDED: usize = 16 * REQUEST_BODY;
+
+/// Time for that.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A body until its end was read.
+///
+/// What is left of it when the exchange is refused is discarded while the answer is sent: closing a connection with
+/// unread bytes resets it, and the client, still sending, would see a broken pipe and not the answer (RFC 9112,
+/// section 9.6).
+pub(super) struct Unread(Option<Incoming>);
+
+impl Unread {
+    pub(super) fn new(body: Incoming) -> Self {
+        Self(Some(body))
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if let Some(mut body) = self.0.take().filter(|body| !body.is_end_stream()) {
+            tokio::spawn(tokio::time::timeout(DISCARD_TIMEOUT, async move {
+                let mut discarded = 0;
+                while let Some(Ok(frame)) = body.frame().await
+                    && discarded < DISCARDED
+                {
+                    discarded += frame.data_ref().map_or(0, Bytes::len);
+                }
+            }));
+        }
+    }
+}
+
 /// All of the body, at most [`REQUEST_BODY`] bytes of it. One that arrives in one piece is not copied.
-pub(super) async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
+pub(super) async fn read(headers: &HeaderMap, mut body: Unread) -> Result<Bytes, Refusal> {
+    let Some(incoming) = body.0.as_mut() else {
+        return Ok(Bytes::new());
+    };
     let encoded = headers
         .get_all(CONTENT_ENCODING)
         .iter()
@@ -27,12 +64,14 @@ pub(super) async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, R
     if !is_utf8(headers) {
         return Err(Refusal::Charset);
     }
-    if body.size_hint().lower() > REQUEST_BODY as u64 {
+    if incoming.size_hint().lower() > REQUEST_BODY as u64 {
         return Err(Refusal::BodyTooLarge(REQUEST_BODY));
     }
-    tokio::time::timeout(BODY_TIMEOUT, collect(body))
+    let whole = tokio::time::timeout(BODY_TIMEOUT, collect(incoming))
         .await
-        .map_err(|_| Refusal::BodyTimeout)?
+        .map_err(|_| Refusal::BodyTimeout)??;
+    body.0 = None;
+    Ok(whole)
 }
 
 /// Whether everybody reads the body as UTF-8, as the record does (RFC 8259, section 8.1). Some servers decode it by the
@@ -53,7 +92,7 @@ fn is_utf8(headers: &HeaderMap) -> bool {
     fields.next().is_none() && field.as_bytes().split(|&byte| byte == b';').all(names_utf8)
 }
 
-async fn collect(mut body: Incoming) -> Result<Bytes, Refusal> {
+async fn collect(body: &mut Incoming) -> Result<Bytes, Refusal> {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     while let Some(frame) = body.frame().await {

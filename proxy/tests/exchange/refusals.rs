@@ -194,3 +194,15 @@ async fn a_target_leads_no_client_around_the_proxy() {
     let ends: Vec<_> = frames.iter().filter_map(|frame| frame.end).collect();
     assert_eq!(ends, [End::Answered, End::UpstreamLost]);
 }
+
+/// A client that is still sending sees the refusal, not a connection that was reset under it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let rig = simple().await;
+    let large = vec![b' '; 12 * 1024 * 1024];
+    for _ in 0..10 {
+        assert_eq!(rig.post(large.clone()).send().await.status, 413);
+        let stranger = rig.post(large.clone()).without("authorization");
+        assert_eq!(stranger.send().await.status, 401);
+    }
+}
