@@ -18,6 +18,9 @@ use tracing::{error, info, warn};
 use crate::source::{PATIENCE, is_permanent};
 use crate::stop::Stop;
 
+/// The same trouble is said again after this.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
+
 /// What the group says.
 #[derive(Debug)]
 pub enum Change {
@@ -117,17 +120,26 @@ impl Member {
         let thread = {
             let (consumer, stop, topic) = (Arc::clone(&consumer), Arc::clone(&stop), topic.to_owned());
             std::thread::spawn(move || {
+                let mut said: Option<(KafkaError, Instant)> = None;
                 while !stop.load(Ordering::Relaxed) {
-                    match consumer.poll(Duration::from_millis(100)) {
-                        Some(Err(error)) if is_missing(&error) => {
-                            warn!(
-                                topic,
-                                "the topic does not exist: `tapedeck-consumer migrate` creates it; waiting"
-                            );
-                        }
-                        Some(Err(error)) => warn!(%error, "the group"),
-                        _ => {}
+                    let Some(Err(error)) = consumer.poll(Duration::from_millis(100)) else {
+                        continue;
+                    };
+                    if said
+                        .as_ref()
+                        .is_some_and(|(last, at)| *last == error && at.elapsed() < SAY_AGAIN)
+                    {
+                        continue;
                     }
+                    if is_missing(&error) {
+                        warn!(
+                            topic,
+                            "the topic does not exist: `tapedeck-consumer migrate` creates it; waiting"
+                        );
+                    } else {
+                        warn!(%error, "the group");
+                    }
+                    said = Some((error, Instant::now()));
                 }
                 consumer.unsubscribe();
             })

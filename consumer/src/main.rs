@@ -44,10 +44,13 @@ enum Command {
     },
 }
 
+/// What is logged unless RUST_LOG says otherwise. librdkafka repeats for each client and broker what the group says once.
+const LOGGED: &str = "warn,tapedeck_consumer=info,rdkafka=off,librdkafka=off";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED)))
         // Standard error is not buffered: the last line before a kill is there.
         .with_writer(std::io::stderr)
         .with_ansi(false)
@@ -60,12 +63,15 @@ fn main() -> ExitCode {
     let config = match Config::read(&path) {
         Ok(config) => config,
         Err(errors) => {
-            print_error(&errors);
+            say(&errors);
             return ExitCode::from(EXIT_BAD_CONFIG);
         }
     };
     let result = match run {
-        Some(Run { check: true, .. }) => return ExitCode::SUCCESS,
+        Some(Run { check: true, .. }) => {
+            say(&format_args!("{} is good", path.display()));
+            return ExitCode::SUCCESS;
+        }
         Some(_) => block_on(load(config)),
         None => block_on(migrate(config)),
     };
@@ -114,13 +120,13 @@ async fn migrate(config: Config) -> anyhow::Result<()> {
 
 #[allow(
     clippy::print_stderr,
-    reason = "a command line's usage and its configuration's errors belong on stderr, bare"
+    reason = "what a command line says of its usage and its configuration belongs on stderr, bare"
 )]
-fn print_error(error: &dyn std::fmt::Display) {
+fn say(error: &dyn std::fmt::Display) {
     eprintln!("{error}");
 }
 
 fn usage() -> ExitCode {
-    print_error(&"tapedeck-consumer: --config FILE is missing; see --help");
+    say(&"tapedeck-consumer: --config FILE is missing; see --help");
     ExitCode::from(EXIT_BAD_CONFIG)
 }

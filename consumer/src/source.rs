@@ -11,7 +11,7 @@ use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::record::Record;
 use crate::stop::Stop;
@@ -84,8 +84,8 @@ impl Source {
                     return Some(Record::read(message.offset(), time, message.key(), message.payload()));
                 }
                 Err(error) if is_astray(&error) => return None,
-                // librdkafka goes on by itself.
-                Err(error) => warn!(partition = self.partition, %error, "Kafka"),
+                // librdkafka goes on by itself, and the group's client has said it.
+                Err(error) => debug!(partition = self.partition, %error, "Kafka"),
             }
         }
     }
