@@ -136,7 +136,8 @@ fn every_shipped_example_is_right_but_for_the_secrets_that_it_points_at() -> Res
             };
             let output = check(program, &file)?;
             let said = String::from_utf8_lossy(&output.stderr);
-            for complaint in said.lines() {
+            let complaints = if output.status.success() { "" } else { &*said };
+            for complaint in complaints.lines() {
                 let is_absent = complaint.contains("the file /etc/tapedeck/") && complaint.contains("cannot be read");
                 assert!(is_absent, "{complaint}");
             }
