@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use serde_json::json;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -156,10 +156,9 @@ impl Recording {
                 ..Principal::default()
             }),
             // Any odd number: texts differ between callers and repeat between runs.
-            random: subject
-                .bytes()
-                .fold(0x9e37_79b9, |hash, byte| hash * 31 + u64::from(byte))
-                | 1,
+            random: subject.bytes().fold(0x9e37_79b9_u64, |hash, byte| {
+                hash.wrapping_mul(31).wrapping_add(u64::from(byte))
+            }) | 1,
             calls: 0,
         }
     }
@@ -304,14 +303,15 @@ impl ProducerContext for Deliveries {
 /// # Errors
 /// The first record that was not acknowledged, or what librdkafka says.
 pub fn publish(brokers: &str, topic: &str, records: impl Iterator<Item = Record>) -> Result<u64, KafkaError> {
-    let producer: BaseProducer<Deliveries> = ClientConfig::new()
+    // Its thread serves the reports; without one they would pile up until the end.
+    let producer: ThreadedProducer<Deliveries> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("acks", "all")
         .set("enable.idempotence", "true")
         .set("partitioner", "murmur2")
         .set("compression.type", "lz4")
         .set("linger.ms", "5")
-        .set("message.timeout.ms", "60000")
+        .set("message.timeout.ms", "300000")
         .create_with_context(Deliveries::default())?;
     let mut count = 0;
     for (key, value) in records {
@@ -320,13 +320,12 @@ pub fn publish(brokers: &str, topic: &str, records: impl Iterator<Item = Record>
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(error);
             }
-            producer.poll(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
             record = refused;
         }
         count += 1;
-        producer.poll(Duration::ZERO);
     }
-    producer.flush(Duration::from_secs(120))?;
+    producer.flush(Duration::from_secs(300))?;
     let failed = producer
         .context()
         .0

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tapedeck_dev::broker::{Broker, BrokerKind};
 use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind};
 use tapedeck_dev::folder::{Folder, Run, Site};
@@ -73,14 +73,14 @@ impl Parts {
         }
     }
 
-    /// A consumer as it is by default, but for a lease that is soon over. It creates topics and tables.
+    /// A consumer as it is by default, lease and all: with a short one, large batches would come too late and be sent
+    /// again. It creates topics and tables.
     pub(super) async fn consumer(
         &self,
         kafka: &Kafka,
         database: &Database,
         partitions: u16,
     ) -> anyhow::Result<Consumer> {
-        let more: Value = json!({ "batch": { "lease": "500ms" } });
         let options = ConsumerOptions {
             admin_port: None,
             kafka: kafka.clone(),
@@ -88,7 +88,7 @@ impl Parts {
             database: database.clone(),
             partitions,
             every: std::time::Duration::from_secs(1),
-            more,
+            more: json!({}),
             environment: Vec::new(),
         };
         Ok(Consumer::start(&options, self.site()).await?)
