@@ -13,6 +13,7 @@ use tapedeck_schemas::{Digest, Kind};
 use uuid::Uuid;
 
 use super::NotRecorded;
+use super::backlog::{SealedFrame, Ticket};
 use super::in_flight::InFlight;
 use super::ledger::Ledger;
 
@@ -92,6 +93,8 @@ pub(super) struct Delivery {
     exchange_id: Uuid,
     /// None: a control statement.
     place: Option<Place>,
+    /// Of a frame that nobody waits for: its place in the backlog.
+    ticket: Option<Ticket>,
     bytes: usize,
     since: Instant,
     in_flight: Arc<InFlight>,
@@ -100,6 +103,7 @@ pub(super) struct Delivery {
 }
 
 /// Where in its segment a frame is.
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) ledger: Arc<Ledger>,
     pub(super) kind: Kind,
@@ -110,19 +114,32 @@ pub(super) struct Place {
 impl Delivery {
     /// Counts the message as handed over; [`Delivery::resolve`] takes that back.
     pub(super) fn of_frame(in_flight: &Arc<InFlight>, exchange_id: Uuid, place: Place, bytes: usize) -> Arc<Self> {
-        Self::begin(in_flight, exchange_id, Some(place), bytes)
+        Self::begin(in_flight, exchange_id, Some(place), None, bytes)
+    }
+
+    /// As [`Delivery::of_frame`], for a frame of the backlog, which is told what becomes of it.
+    pub(super) fn of_unwaited(in_flight: &Arc<InFlight>, sealed: &SealedFrame, ticket: Ticket) -> Arc<Self> {
+        let place = Some(sealed.place.clone());
+        Self::begin(in_flight, sealed.exchange_id, place, Some(ticket), sealed.value.len())
     }
 
     /// As [`Delivery::of_frame`], for a control statement.
     pub(super) fn of_statement(in_flight: &Arc<InFlight>, bytes: usize) -> Arc<Self> {
-        Self::begin(in_flight, Uuid::nil(), None, bytes)
+        Self::begin(in_flight, Uuid::nil(), None, None, bytes)
     }
 
-    fn begin(in_flight: &Arc<InFlight>, exchange_id: Uuid, place: Option<Place>, bytes: usize) -> Arc<Self> {
+    fn begin(
+        in_flight: &Arc<InFlight>,
+        exchange_id: Uuid,
+        place: Option<Place>,
+        ticket: Option<Ticket>,
+        bytes: usize,
+    ) -> Arc<Self> {
         in_flight.enqueued(bytes);
         Arc::new(Self {
             exchange_id,
             place,
+            ticket,
             bytes,
             since: Instant::now(),
             in_flight: Arc::clone(in_flight),
@@ -152,6 +169,9 @@ impl Delivery {
                 }
                 self.in_flight.failed(code);
             }
+        }
+        if let Some(ticket) = self.ticket {
+            self.in_flight.backlog.reported(ticket, outcome);
         }
         // Only librdkafka's thread, or the caller whose message was not taken, resolves: never both.
         let _ = self.outcome.set(outcome);

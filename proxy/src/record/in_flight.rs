@@ -8,6 +8,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tapedeck_schemas::Kind;
 
 use super::NotRecorded;
+use super::backlog::Backlog;
 use super::ledger::Ledger;
 use super::metrics::Metrics;
 use super::readiness::Readiness;
@@ -25,6 +26,8 @@ pub(super) struct InFlight {
     bytes: AtomicUsize,
     /// Segments whose durable head moved since the last manifest.
     moved: Mutex<Vec<Arc<Ledger>>>,
+    /// What nobody waits for, acknowledged or not.
+    pub(super) backlog: Backlog,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
 }
@@ -35,6 +38,7 @@ impl InFlight {
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             moved: Mutex::default(),
+            backlog: Backlog::new(metrics.clone()),
             metrics,
             readiness,
         }

@@ -24,6 +24,9 @@ pub(super) struct Metrics {
     durable_wait: Histogram,
     queue_messages: Gauge,
     queue_bytes: Gauge,
+    unwaited_lost: Family<FrameKind, Counter>,
+    backlog_frames: Gauge,
+    backlog_bytes: Gauge,
     segments: Gauge,
     ready: Gauge,
 }
@@ -57,6 +60,9 @@ impl Metrics {
             durable_wait: Histogram::new(std::iter::successors(Some(0.0001), |bound| Some(bound * 2.0)).take(18)),
             queue_messages: Gauge::default(),
             queue_bytes: Gauge::default(),
+            unwaited_lost: Family::default(),
+            backlog_frames: Gauge::default(),
+            backlog_bytes: Gauge::default(),
             segments: Gauge::default(),
             ready: Gauge::default(),
         };
@@ -97,6 +103,23 @@ impl Metrics {
             "Bytes that await a delivery report",
             Unit::Bytes,
             metrics.queue_bytes.clone(),
+        );
+        registry.register(
+            "unwaited_lost",
+            "Frames that nobody waits for (ends of exchanges, refusals) and that will not be on record: the backlog was \
+             full, or Kafka refused the very message; by kind. A gap frame, or the next segment's opener, says so too",
+            metrics.unwaited_lost.clone(),
+        );
+        registry.register(
+            "backlog_frames",
+            "Frames that nobody waits for and that are not acknowledged yet; they are kept while Kafka is away",
+            metrics.backlog_frames.clone(),
+        );
+        registry.register_with_unit(
+            "backlog",
+            "About what these frames take in memory",
+            Unit::Bytes,
+            metrics.backlog_bytes.clone(),
         );
         registry.register("segments_open", "Segments in memory", metrics.segments.clone());
         registry.register(
@@ -140,6 +163,17 @@ impl Metrics {
     pub(super) fn queue(&self, messages: usize, bytes: usize) {
         self.queue_messages.set(messages as i64);
         self.queue_bytes.set(bytes as i64);
+    }
+
+    pub(super) fn unwaited_lost(&self, kind: Kind) {
+        self.unwaited_lost
+            .get_or_create(&FrameKind { kind: kind.as_str() })
+            .inc();
+    }
+
+    pub(super) fn backlog(&self, frames: usize, bytes: usize) {
+        self.backlog_frames.set(frames as i64);
+        self.backlog_bytes.set(bytes as i64);
     }
 
     pub(super) fn segment_opened(&self) {

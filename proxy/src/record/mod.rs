@@ -23,7 +23,17 @@
 //! failure depends on state that the broker may have lost. The old one's messages are purged, which fails them. The
 //! writer stays: numbers, chains and key live outside librdkafka. A segment with frames in the old producer takes no
 //! more, for the new one could overtake it; the others go on.
+//!
+//! # What nobody waits for
+//!
+//! A request that cannot be recorded does not happen, and whoever waits for it is told. An end or a refusal describes what
+//! has happened, so it is never refused: [`Recorder::record_unwaited`] keeps it until the broker has it. A draft is sealed
+//! when Kafka is ready. A sealed frame whose publish failed is handed over again *as it is*, with its old segment, `seq` and
+//! hash: it may be in the log, and readers drop a frame that they have seen, by segment and `seq`. So an exchange never has
+//! two ends because of an outage. Its segment's successor may name it as lost all the same, which says only that nobody knew
+//! at that moment.
 
+mod backlog;
 mod draft;
 mod durable;
 mod in_flight;
@@ -128,12 +138,13 @@ impl Recorder {
         self.write(draft, copies, false)
     }
 
-    /// As [`Recorder::record`], for what nobody waits for: ends, refusals. A failure is counted.
+    /// As [`Recorder::record`], for what nobody waits for: ends, refusals. While Kafka is away the frame is kept, within
+    /// bounds, and so is one whose publish fails; both are on record, once, when Kafka is back.
     pub fn record_unwaited(&self, draft: Draft) {
+        let (frame, payload) = draft.take();
         // More copies would be better, but one is better than none.
-        if let Err(error) = self.write(draft, Copies::One, false) {
-            tracing::debug!(%error, "a frame that nobody waits for is not on record");
-        }
+        let ready = self.writer.in_flight.readiness.check(Copies::One).is_ok();
+        self.writer.record_unwaited(frame, payload, ready);
     }
 
     /// Records a refusal without a principal. Over the limit (per process; number of open stranger segments) or where
@@ -179,7 +190,7 @@ impl Recorder {
         readiness.until(copies, |found| found != Err(NotReady::Starting)).await
     }
 
-    /// Seals every segment, states the last heads and says goodbye. Frames are refused from now on.
+    /// Hands over what was kept while Kafka was away, seals every segment, states the last heads and says goodbye. Frames are refused from now on.
     ///
     /// Returns soon after `deadline` at the latest.
     ///
@@ -190,11 +201,12 @@ impl Recorder {
         let (done, ended) = oneshot::channel();
         let unfinished = || Unfinished {
             segments: self.writer.slots.count(),
+            unwaited: self.writer.in_flight.backlog.count(),
         };
         match self.goodbyes.send(Goodbye { deadline, done }).await {
             Ok(()) => ended.await.unwrap_or_else(|_| Err(unfinished())),
             // Goodbye was said before.
-            Err(_) if self.writer.slots.count() == 0 => Ok(()),
+            Err(_) if unfinished().is_nothing() => Ok(()),
             Err(_) => Err(unfinished()),
         }
     }
@@ -225,8 +237,18 @@ impl std::fmt::Debug for Recorder {
 
 /// The writer stopped without goodbye: readers will find segments without a seal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the recorder did not finish before the deadline: {segments} segments are not sealed durably")]
+#[error(
+    "the recorder did not finish before the deadline: {segments} segments are not sealed durably, and {unwaited} frames that nobody waited for are not on record"
+)]
 pub struct Unfinished {
     /// Segments that are not sealed, as far as the broker has acknowledged; zero where only the goodbye is missing.
     pub segments: usize,
+    /// Ends and refusals that the broker has not acknowledged: these exchanges stay open on record.
+    pub unwaited: usize,
+}
+
+impl Unfinished {
+    fn is_nothing(self) -> bool {
+        self.segments == 0 && self.unwaited == 0
+    }
 }

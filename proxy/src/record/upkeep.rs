@@ -24,6 +24,10 @@ const MANIFEST: Duration = Duration::from_secs(10);
 /// A segment without frames for this long is sealed.
 const IDLE: Duration = Duration::from_secs(5 * 60);
 
+/// Frames of the backlog that are handed over before the last of them is acknowledged: few, so that a frame that
+/// somebody waits for is not long behind them.
+const BACKLOG_AT_ONCE: usize = 256;
+
 /// Rounds of sealing at the end: one seals, one finds the seals durable, the others are for publishes that fail.
 const ROUNDS: usize = 8;
 
@@ -40,6 +44,8 @@ pub(super) struct Upkeep {
     client: ClientConfig,
     inspected: Option<Instant>,
     stated: Instant,
+    /// The last frame of the backlog that was handed over.
+    draining: Option<Pending>,
 }
 
 impl Upkeep {
@@ -51,6 +57,7 @@ impl Upkeep {
             client,
             inspected: None,
             stated: Instant::now(),
+            draining: None,
         }
     }
 
@@ -75,9 +82,20 @@ impl Upkeep {
     }
 
     async fn turn(&mut self, readiness: &Readiness, ticks: &mut Interval) {
+        let drained = async {
+            match &mut self.draining {
+                // A failure leaves its frames in the backlog.
+                Some(pending) => drop(pending.await),
+                None => std::future::pending().await,
+            }
+        };
         let alarmed = tokio::select! {
             () = readiness.alarm.notified() => true,
             _ = ticks.tick() => false,
+            () = drained => {
+                self.draining = None;
+                false
+            }
         };
         self.look_after(readiness, alarmed).await;
     }
@@ -97,6 +115,9 @@ impl Upkeep {
             self.statements.segments_ended(&self.writer);
             self.statements.manifest(&self.writer);
             self.statements.send(&self.writer).await;
+        }
+        if self.draining.is_none() && readiness.check(Copies::One).is_ok() {
+            self.draining = self.writer.hand_over_backlog(BACKLOG_AT_ONCE).map(Pending::new);
         }
     }
 
@@ -134,20 +155,23 @@ impl Upkeep {
         }
     }
 
-    /// Seals everything, states the last heads, says goodbye; as far as the deadline allows.
+    /// Hands over what was kept, seals everything, states the last heads, says goodbye; as far as the deadline allows.
     async fn end(&mut self, deadline: Instant) -> Result<(), Unfinished> {
         let at = deadline.into();
         // Out of time: what is not sealed or not acknowledged is counted below.
         let _ = timeout_at(at, self.seal_all()).await;
-        let segments = self.writer.slots.count();
+        let left = Unfinished {
+            segments: self.writer.slots.count(),
+            unwaited: self.writer.in_flight.backlog.count(),
+        };
         self.statements.segments_ended(&self.writer);
         self.statements.manifest(&self.writer);
-        if segments == 0 {
+        if left.is_nothing() {
             self.statements.goodbye(&self.writer);
         }
         let _ = timeout_at(at, self.statements.send(&self.writer)).await;
-        if segments > 0 || !self.statements.all_sent() {
-            return Err(Unfinished { segments });
+        if !left.is_nothing() || !self.statements.all_sent() {
+            return Err(left);
         }
         Ok(())
     }
@@ -157,11 +181,15 @@ impl Upkeep {
             if self.writer.in_flight.readiness.take_spoiled() {
                 self.replace_producer();
             }
+            // Where a batch fails, its frames are handed over in the next round, to another producer.
+            while let Some(last) = self.writer.hand_over_backlog(BACKLOG_AT_ONCE)
+                && Pending::new(last).durable().await.is_ok()
+            {}
             for delivery in self.writer.seal_unused(Duration::ZERO, "shutdown") {
                 // A failure breaks its segment, which the next round names.
                 let _ = Pending::new(delivery).durable().await;
             }
-            if self.writer.slots.count() == 0 {
+            if self.writer.slots.count() == 0 && self.writer.in_flight.backlog.count() == 0 {
                 return;
             }
         }

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tapedeck_schemas::{Chain, Frame, Kind, LostFrame, MAX_PART, SegmentEvent, SegmentSealed, wire};
+use tapedeck_schemas::{Chain, Frame, Kind, LostFrame, MAX_PART, SegmentEvent, SegmentSealed, SessionKey, wire};
 use uuid::Uuid;
 
+use super::backlog::SealedFrame;
 use super::durable::{Delivery, Place};
 use super::in_flight::InFlight;
 use super::ledger::Ledger;
@@ -87,6 +88,69 @@ impl Writer {
             let producer = self.producer();
             let segment = self.opened(&producer, &slot, &mut state)?;
             return self.append(&producer, &slot, segment, frame, payload);
+        }
+    }
+
+    /// Takes a frame that nobody waits for, and hands it over if Kafka is `ready` and no other under its key waits.
+    pub(super) fn record_unwaited(&self, mut frame: Frame, payload: Option<Bytes>, ready: bool) {
+        // It may be sealed much later: its time is that of what it describes.
+        (frame.time, frame.monotonic_ns) = self.moment();
+        let key = frame.session_key;
+        self.in_flight.backlog.push(frame, payload);
+        if ready {
+            let _ = self.hand_over_next(key);
+        }
+    }
+
+    /// Hands over up to `most` frames of the backlog; the last one's delivery.
+    pub(super) fn hand_over_backlog(&self, most: usize) -> Option<Arc<Delivery>> {
+        let (mut left, mut last) = (most, None);
+        for key in self.in_flight.backlog.keys_waiting() {
+            while left > 0
+                && let Some(delivery) = self.hand_over_next(key)
+            {
+                left -= 1;
+                last = Some(delivery);
+            }
+        }
+        last
+    }
+
+    /// Hands over the first frame of the backlog that waits under `key`. None where none does, or it goes on waiting.
+    fn hand_over_next(&self, key: SessionKey) -> Option<Arc<Delivery>> {
+        let backlog = &self.in_flight.backlog;
+        loop {
+            let first = backlog.next(key)?;
+            self.in_flight
+                .admit(first.payload.as_ref().map_or(0, Bytes::len))
+                .ok()?;
+            let now = self.now();
+            let slot = self.slots.of(&first.frame, false, now);
+            let mut state = lock(&slot);
+            if matches!(*state, State::Evicted) {
+                drop(state);
+                self.slots.forget(&slot);
+                continue;
+            }
+            // Under the slot's lock, so that the queue's order is the topic's; the first may be under way by now.
+            let next = backlog.next(key)?;
+            let producer = self.producer();
+            let sealed = if let Some(sealed) = next.sealed {
+                sealed
+            } else {
+                state.admit().ok()?;
+                slot.touch(now);
+                let segment = self.opened(&producer, &slot, &mut state).ok()?;
+                let mut frame = next.frame;
+                if frame.kind == Kind::Gap {
+                    frame.exchange_id = segment.chain.segment_id();
+                }
+                Arc::new(self.seal(segment, frame, next.payload))
+            };
+            backlog.handing_over(next.ticket, &sealed);
+            let delivery = Delivery::of_unwaited(&self.in_flight, &sealed, next.ticket);
+            let taken = producer.publish(TopicRole::Frames, slot.key.as_bytes(), &sealed.value, &delivery);
+            return taken.is_ok().then_some(delivery);
         }
     }
 
@@ -185,9 +249,16 @@ impl Writer {
         mut frame: Frame,
         payload: Option<Bytes>,
     ) -> Result<Arc<Delivery>, NotRecorded> {
+        (frame.time, frame.monotonic_ns) = self.moment();
+        let sealed = self.seal(segment, frame, payload);
+        let delivery = Delivery::of_frame(&self.in_flight, sealed.exchange_id, sealed.place, sealed.value.len());
+        producer.publish(TopicRole::Frames, slot.key.as_bytes(), &sealed.value, &delivery)?;
+        Ok(delivery)
+    }
+
+    /// Seals a frame as the segment's next.
+    fn seal(&self, segment: &mut Segment, frame: Frame, payload: Option<Bytes>) -> SealedFrame {
         let writer_seq = self.writer_seq.fetch_add(1, Ordering::Relaxed) + 1;
-        frame.time = micros();
-        frame.monotonic_ns = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let sealed = segment.chain.seal(frame, writer_seq, payload);
         let value = wire::encode_frame(&sealed, wire::Framing::SingleObject);
         let frame = sealed.frame();
@@ -195,15 +266,16 @@ impl Writer {
             seq: frame.seq,
             writer_seq,
         });
-        let place = Place {
-            ledger: Arc::clone(&segment.ledger),
-            kind: frame.kind,
-            seq: frame.seq,
-            hash: frame.frame_hash,
-        };
-        let delivery = Delivery::of_frame(&self.in_flight, frame.exchange_id, place, value.len());
-        producer.publish(TopicRole::Frames, slot.key.as_bytes(), &value, &delivery)?;
-        Ok(delivery)
+        SealedFrame {
+            exchange_id: frame.exchange_id,
+            place: Place {
+                ledger: Arc::clone(&segment.ledger),
+                kind: frame.kind,
+                seq: frame.seq,
+                hash: frame.frame_hash,
+            },
+            value,
+        }
     }
 
     /// Hands a signed statement over.
@@ -238,6 +310,12 @@ impl Writer {
     /// look at the segment's generation and the hand-over. Never taken twice by one thread.
     fn producer(&self) -> RwLockReadGuard<'_, Producer> {
         self.producer.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a frame that is recorded now says of the time: wall clock and monotonic.
+    fn moment(&self) -> (i64, i64) {
+        let monotonic = self.started.elapsed().as_nanos();
+        (micros(), i64::try_from(monotonic).unwrap_or(i64::MAX))
     }
 
     /// Milliseconds since the writer started.

@@ -1,10 +1,12 @@
 //! The record comes first.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tapedeck_schemas::{Direction, End};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use uuid::Uuid;
 
 use crate::rig;
 use crate::rig::{Reply, Rig, Target, frames, joined};
@@ -102,4 +104,57 @@ async fn an_answer_that_cannot_be_recorded_is_withheld() {
         (1..=2).contains(&answered),
         "the last call's, and perhaps the one that Kafka took without saying so"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exchanges_that_kafkas_death_cuts_end_once_on_record_when_it_is_back() {
+    const CALLS: u32 = 8;
+    let (arrive, mut arrived) = mpsc::unbounded_channel();
+    let go_on = Arc::new(Semaphore::new(0));
+    let target = {
+        let go_on = Arc::clone(&go_on);
+        Target::start(move |_| {
+            arrive.send(()).expect("the test waits");
+            let go_on = Arc::clone(&go_on);
+            async move {
+                let _permit = go_on.acquire().await.expect("never closed");
+                Reply::json(RESULT)
+            }
+        })
+    };
+    let broker = rig::own_broker().await;
+    let rig = Rig::on(&broker.bootstrap(), target.await).await;
+    let calls: Vec<_> = (0..CALLS)
+        .map(|id| tokio::spawn(rig.post(call(id, "cut")).send()))
+        .collect();
+    for _ in 0..CALLS {
+        arrived.recv().await.expect("the target is asked");
+    }
+    broker.kill();
+    go_on.add_permits(CALLS as usize);
+    for answer in calls {
+        assert_eq!(answer.await.expect("no panic").status, 502);
+    }
+    // What the proxy refuses meanwhile is evidence as well.
+    let stranger = rig.issuer.token("mallory", &["nobodies"]);
+    let refused = rig.post(call(99, "refused"));
+    let refused = refused
+        .header("authorization", &format!("Bearer {stranger}"))
+        .send()
+        .await;
+    assert_eq!(refused.status, 403);
+
+    broker.restart().await.expect("the broker comes back");
+    rig.ready().await;
+    let frames = rig.stop_and_read().await;
+    let of_calls = frames.iter().filter(|frame| frame.direction == Direction::ToTarget);
+    let asked: HashSet<Uuid> = of_calls.map(|frame| frame.exchange_id).collect();
+    let ends = rig::ends(&frames);
+    assert_eq!(asked, ends.keys().copied().collect());
+    // Dead before it was answered, the broker has none of the answers.
+    let mut all: Vec<End> = ends.into_values().flatten().collect();
+    all.sort_unstable_by_key(|end| end.as_str());
+    let mut expected = vec![End::Aborted; CALLS as usize];
+    expected.push(End::Refused);
+    assert_eq!(all, expected);
 }

@@ -1,10 +1,12 @@
 //! A broker that goes away under the recorder.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tapedeck_dev::broker::BrokerKind;
-use tapedeck_proxy::record::{Copies, NotRecorded, Recorder};
-use tapedeck_schemas::{Frame, Kind};
+use tapedeck_proxy::record::{Copies, Draft, NotRecorded, Recorder};
+use tapedeck_schemas::{Digest, Direction, End, Frame, Kind};
+use uuid::Uuid;
 
 use crate::kafka::{Cluster, RUNTIME, SOON, message};
 
@@ -71,6 +73,71 @@ fn carries(frame: &Frame, payload: &str) -> bool {
     frame.payload.as_ref().is_some_and(|one| one.0 == payload)
 }
 
+async fn what_nobody_waits_for_is_on_record_once_when_kafka_is_back(kind: BrokerKind) {
+    let cluster = Cluster::start(kind).await;
+    let topics = cluster.topics().await;
+    let recorder = cluster.recorder(&topics, TIMEOUT);
+    recorder.until_ready(Copies::One).await.expect("ready");
+    record(&recorder, "before").await;
+    let ended: Vec<Uuid> = (0..40).map(|_| Uuid::now_v7()).collect();
+    let (under_way, away) = ended.split_at(20);
+    // Of these nobody knows which the broker takes, and which of them it still says so of.
+    for exchange in under_way {
+        recorder.record_unwaited(end(&recorder, *exchange));
+    }
+    cluster.broker.kill();
+    let lost = recorder.record(message(&recorder, "caller", "lost"), Copies::One);
+    if let Ok(pending) = lost {
+        assert!(pending.durable().await.is_err());
+    }
+    assert!(recorder.ready(Copies::One).is_err());
+    for exchange in away {
+        recorder.record_unwaited(end(&recorder, *exchange));
+    }
+
+    cluster.broker.restart().await.expect("restarted");
+    recorder.until_ready(Copies::One).await.expect("ready again");
+    record(&recorder, "after").await;
+    recorder.shutdown(Instant::now() + SOON).await.expect("nothing is left");
+
+    let frames = cluster.frames(&topics).await;
+    let mut ends = BTreeMap::<Uuid, BTreeSet<(Uuid, i64, Digest)>>::new();
+    for frame in frames.iter().filter(|frame| frame.end.is_some()) {
+        let place = (frame.segment_id, frame.seq, frame.frame_hash);
+        ends.entry(frame.exchange_id).or_default().insert(place);
+    }
+    assert!(
+        ends.values().all(|frames| frames.len() == 1),
+        "one frame, however often"
+    );
+    assert_eq!(ends.into_keys().collect::<Vec<_>>(), ended);
+}
+
+/// The end of an exchange, which nobody waits for.
+fn end(recorder: &Recorder, exchange: Uuid) -> Draft {
+    let mut end = message(recorder, "caller", "");
+    let frame = end.frame_mut();
+    frame.exchange_id = exchange;
+    frame.kind = Kind::ExchangeEnd;
+    frame.direction = Direction::None;
+    frame.end = Some(End::Aborted);
+    end
+}
+
+#[test]
+fn what_nobody_waits_for_is_on_record_once_when_apache_kafka_is_back() {
+    RUNTIME.block_on(what_nobody_waits_for_is_on_record_once_when_kafka_is_back(
+        BrokerKind::Apache,
+    ));
+}
+
+#[test]
+fn what_nobody_waits_for_is_on_record_once_when_the_embedded_broker_is_back() {
+    RUNTIME.block_on(what_nobody_waits_for_is_on_record_once_when_kafka_is_back(
+        BrokerKind::Embedded,
+    ));
+}
+
 #[test]
 fn what_a_killed_apache_kafka_did_not_acknowledge_fails_and_is_named() {
     RUNTIME.block_on(what_a_killed_broker_did_not_acknowledge_fails_and_is_named(
@@ -86,7 +153,7 @@ fn what_a_killed_embedded_broker_did_not_acknowledge_fails_and_is_named() {
 }
 
 #[test]
-fn shutdown_without_kafka_ends_at_its_deadline_and_says_what_is_not_sealed() {
+fn shutdown_without_kafka_ends_at_its_deadline_and_says_what_is_left() {
     RUNTIME.block_on(async {
         let cluster = Cluster::start(BrokerKind::Embedded).await;
         let topics = cluster.topics().await;
@@ -94,12 +161,15 @@ fn shutdown_without_kafka_ends_at_its_deadline_and_says_what_is_not_sealed() {
         recorder.until_ready(Copies::One).await.expect("ready");
         record(&recorder, "kept").await;
         cluster.broker.kill();
+        for _ in 0..3 {
+            recorder.record_unwaited(end(&recorder, Uuid::now_v7()));
+        }
         let deadline = Duration::from_secs(2);
         let since = Instant::now();
         let unfinished = recorder.shutdown(since + deadline).await.expect_err("Kafka is gone");
-        assert_eq!(unfinished.segments, 1);
+        assert_eq!((unfinished.segments, unfinished.unwaited), (1, 3));
         assert!(
-            since.elapsed() < deadline + Duration::from_secs(10),
+            since.elapsed() < deadline + Duration::from_secs(5),
             "{:?}",
             since.elapsed()
         );

@@ -105,12 +105,18 @@ fn threads_that_record_under_one_key_while_segments_are_sealed_keep_the_order() 
 }
 
 /// The faults stop: all that is outstanding is acknowledged, and every segment sealed.
-fn end(writer: &Writer, standby: &Standby) {
+pub(super) fn end(writer: &Writer, standby: &Standby) {
     // The last event may have been the refusal of a publish that never came.
-    for _ in 0..4 {
+    for _ in 0..8 {
+        drop(writer.hand_over_backlog(usize::MAX));
         standby.acknowledge_all();
         drop(writer.seal_unused(Duration::ZERO, "shutdown"));
     }
+    assert_eq!(
+        writer.in_flight.backlog.count(),
+        0,
+        "everything that was kept is on record"
+    );
     assert_eq!(writer.slots.count(), 0, "every segment is sealed and forgotten");
     assert_eq!(standby.outstanding(), 0);
 }

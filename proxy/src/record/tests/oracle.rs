@@ -34,8 +34,10 @@ pub(super) fn judge(handed: &[Handed], highest: i64, ended: &[SegmentSealed]) {
         let sealed = last.kind == Kind::SegmentSealed;
         // A seal that fails after a frame has opened the next segment is named there, like any unconfirmed frame.
         assert!(failed || sealed, "{:?}", stated[id]);
-        let all_acknowledged = frames.iter().all(|one| one.fate == Fate::Acknowledged);
-        assert!(!(failed && sealed && all_acknowledged), "{:?}", stated[id]);
+        let none_failed = frames
+            .iter()
+            .all(|one| one.fate == Fate::Acknowledged && one.failed_at.is_none());
+        assert!(!(failed && sealed && none_failed), "{:?}", stated[id]);
     }
 }
 
@@ -75,8 +77,7 @@ fn is_last_if_sealed(frames: &[&Handed], frame: &Frame) -> bool {
 }
 
 fn nothing_follows_a_failure(frames: &[&Handed]) {
-    let failed = |one: &&&Handed| matches!(one.fate, Fate::Failed | Fate::Refused);
-    if let Some(first) = frames.iter().filter(failed).map(|one| one.reported_at).min() {
+    if let Some(first) = frames.iter().filter_map(|one| one.failed_at).min() {
         assert!(
             frames.iter().all(|one| one.at <= first),
             "a broken segment takes no frame"

@@ -1,11 +1,11 @@
 //! What is in the log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
-use tapedeck_schemas::{Direction, Frame, Kind};
+use tapedeck_schemas::{Direction, End, Frame, Kind};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,13 +51,25 @@ fn read(bootstrap: &str, topic: &str) -> Vec<Frame> {
         .collect()
 }
 
+/// Each exchange's ends, in the order of the writer. A frame that is in the log twice is one.
+pub(crate) fn ends(frames: &[Frame]) -> HashMap<Uuid, Vec<End>> {
+    let (mut ends, mut seen): (HashMap<_, Vec<End>>, _) = (HashMap::new(), HashSet::new());
+    for frame in frames {
+        if let Some(end) = frame.end
+            && seen.insert((frame.segment_id, frame.seq))
+        {
+            ends.entry(frame.exchange_id).or_default().push(end);
+        }
+    }
+    ends
+}
+
 /// The oracle of ends: no exchange has two.
 pub(crate) fn assert_at_most_one_end(frames: &[Frame]) {
-    let mut ends: HashMap<Uuid, usize> = HashMap::new();
-    for frame in frames.iter().filter(|frame| frame.end.is_some()) {
-        *ends.entry(frame.exchange_id).or_default() += 1;
-    }
-    assert!(ends.values().all(|&count| count == 1), "an exchange ended twice");
+    assert!(
+        ends(frames).values().all(|ends| ends.len() == 1),
+        "an exchange ended twice"
+    );
 }
 
 pub(crate) fn of_kind(frames: &[Frame], kind: Kind) -> Vec<&Frame> {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub(crate) use client::Request;
 pub(crate) use issuer::Issuer;
-pub(crate) use log::{assert_at_most_one_end, frames, joined, of_kind};
+pub(crate) use log::{assert_at_most_one_end, ends, frames, joined, of_kind};
 pub(crate) use target::{Broken, Reply, Target};
 
 /// What the proxy shows to targets.
