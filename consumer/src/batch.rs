@@ -1,5 +1,6 @@
 //! The life of a batch, in [`Loader::load`].
 
+mod farewell;
 mod once;
 
 use std::collections::{HashMap, HashSet};
@@ -156,10 +157,17 @@ impl Loader {
         let fresh = self.drop_duplicates(batch).await?;
         // Redacting large bodies takes long enough to keep other partitions' tasks waiting.
         let (rows, letters) = tokio::task::block_in_place(|| self.take_in(fresh));
-        let (insert, again) = self.encode(&rows, start, end)?;
+        let offset = self.store(&rows, &letters, start, end).await?;
+        self.metrics.batches.inc();
+        Ok(offset)
+    }
+
+    /// Inserts and publishes, and returns the offset to commit.
+    async fn store(&mut self, rows: &[Row], letters: &[DeadLetter], start: i64, end: i64) -> Result<i64, Stop> {
+        let (insert, again) = self.encode(rows, start, end)?;
         if let Some((token, block)) = insert {
             self.phase("inserting", start, end);
-            self.insert(&token, &block, &rows).await?;
+            self.insert(&token, &block, rows).await?;
             self.metrics.rows.inc_by(block.rows() as u64);
         }
         if let Some(offsets) = again {
@@ -170,10 +178,9 @@ impl Loader {
         }
         self.phase("inserted", start, end);
         self.phase("publishing", start, end);
-        self.publish(&rows, &letters).await?;
+        self.publish(rows, letters).await?;
         self.phase("published", start, end);
         self.forget(end);
-        self.metrics.batches.inc();
         Ok(self.state.parts.first_offset().unwrap_or(end).min(end))
     }
 

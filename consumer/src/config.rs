@@ -28,6 +28,8 @@ pub struct Config {
     pub lease: Duration,
     /// Without a frame for so long, a session ends.
     pub idle: Duration,
+    /// A writer that has said nothing for so long is gone: the calls that it left open are `unknown`.
+    pub silence: Duration,
     /// Settings of the topics that `migrate` creates.
     pub topics: Topics,
 }
@@ -63,6 +65,8 @@ pub struct Topics {
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A part of 512 KiB with its envelope fits twice.
 const MAX_MESSAGE: u64 = 1_048_588;
+/// A writer states a manifest every 10 seconds: so long a silence is six of them.
+const SILENCE: Duration = Duration::from_secs(60);
 
 impl Config {
     /// Reads a file.
@@ -94,6 +98,9 @@ impl Config {
                 let idle = section.field::<Duration>("idle").and_then(positive);
                 idle.or(Duration::from_secs(30 * 60))
             });
+        let silence = root.section("writers").map_or(SILENCE, |section| {
+            section.field::<Duration>("silence").and_then(audible).or(SILENCE)
+        });
         let topics = topics(root.section("topics").as_ref());
         Some(Self {
             source,
@@ -104,6 +111,7 @@ impl Config {
             limits,
             lease,
             idle,
+            silence,
             topics,
         })
     }
@@ -197,6 +205,13 @@ fn positive(duration: Duration) -> Result<Duration, &'static str> {
     }
 }
 
+fn audible(silence: Duration) -> Result<Duration, &'static str> {
+    match silence.as_secs() {
+        12..=3600 => Ok(silence),
+        _ => Err("it must be from 12s, since a proxy that is well speaks every 10 s, to 1h"),
+    }
+}
+
 fn identifier(source: String) -> Result<String, &'static str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     match source.len() <= 64 && source.bytes().all(fits) {
@@ -217,12 +232,14 @@ mod tests {
         let config = tapedeck_config::read_text_with("consumer.toml", text, environment, Config::build);
         let config = config.expect("the example is right");
         assert_eq!(config.limits.rows, 50_000);
+        assert_eq!(config.silence, Duration::from_secs(60));
         assert_eq!(config.topic_plans().len(), 4);
     }
 
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
-        let text = "source = \"a b\"\n[kafka]\n[batch]\nrows = 0\nbytes = \"1GiB\"\nlease = \"1h\"\nlinger = 1\n";
+        let text = "source = \"a b\"\n[kafka]\n[batch]\nrows = 0\nbytes = \"1GiB\"\nlease = \"1h\"\nlinger = 1\n\
+                    [writers]\nsilence = \"10s\"\n";
         let errors = tapedeck_config::read_text("c.toml", text, Config::build).expect_err("it is wrong");
         let text = errors.to_string();
         for expected in [
@@ -233,6 +250,7 @@ mod tests {
             "batch.bytes",
             "batch.lease",
             "linger",
+            "writers.silence",
         ] {
             assert!(text.contains(expected), "{expected} is not in:\n{text}");
         }

@@ -35,6 +35,7 @@ pub mod redaction;
 pub mod rows;
 pub mod service;
 pub mod sessions;
+pub mod silence;
 pub mod sink;
 pub mod source;
 pub mod standing;

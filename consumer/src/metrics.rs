@@ -27,6 +27,7 @@ pub struct Metrics {
     pub undecodable: Counter,
     pub insert_retries: Counter,
     pub lost_to_retention: Counter,
+    pub unknown_calls: Counter,
     pub session_keys: Gauge,
     lag: Family<OfPartition, Gauge>,
     offset: Family<OfPartition, Gauge>,
@@ -50,6 +51,8 @@ impl Default for Metrics {
         let insert_retries = counter("insert_retries", "Inserts that were tried again");
         let lost = "Records that retention removed before they could be loaded";
         let lost_to_retention = counter("lost_to_retention", lost);
+        let unknown = "Calls that a writer left open when it went away without a goodbye";
+        let unknown_calls = counter("unknown_calls", unknown);
         let (session_keys, lag, offset, newest) = (
             Gauge::default(),
             Family::default(),
@@ -87,6 +90,7 @@ impl Default for Metrics {
             undecodable,
             insert_retries,
             lost_to_retention,
+            unknown_calls,
             session_keys,
             lag,
             offset,

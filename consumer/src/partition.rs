@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -13,6 +13,7 @@ use crate::config::Limits;
 use crate::group::Member;
 use crate::record::Record;
 use crate::rows::Origin;
+use crate::silence::{Listener, Watch};
 use crate::sink::ServerClock;
 use crate::source::Source;
 use crate::standing::Standing;
@@ -29,6 +30,8 @@ pub struct Partition {
     pub origin: Origin,
     /// The group.
     pub member: Arc<Member>,
+    /// What is heard of the writers.
+    pub listener: Arc<Listener>,
     /// How to reach Kafka.
     pub kafka: ClientConfig,
     /// The group's name.
@@ -49,6 +52,13 @@ struct Beginning {
     witness: Witness,
     loader: Loader,
     position: i64,
+    lookout: Lookout,
+}
+
+/// What is looked at from time to time, whatever batches do meanwhile.
+struct Lookout {
+    looks: Interval,
+    watch: Watch,
 }
 
 impl Partition {
@@ -118,12 +128,14 @@ impl Partition {
             loaded = loaded.len(),
             "taken over"
         );
+        let writers = persist("reading back", || sink.unsettled_writers(origin)).await?;
         source.go_to(position).map_err(Stop::Kafka)?;
         Ok(Beginning {
             loader: Loader::new(origin.clone(), self.tools.clone(), clock, loaded).with_standing(standing),
             source,
             witness,
             position,
+            lookout: self.lookout(Watch::new(writers)),
         })
     }
 
@@ -150,38 +162,51 @@ impl Partition {
         Ok(first)
     }
 
+    fn lookout(&self, watch: Watch) -> Lookout {
+        let every = LOOK.min(self.listener.span() / 4);
+        let mut looks = interval(every);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks.reset();
+        Lookout { looks, watch }
+    }
+
     async fn load_batches(&self, beginning: Beginning) -> Result<(), Stop> {
         let Beginning {
             source,
             mut witness,
             mut loader,
             mut position,
+            mut lookout,
         } = beginning;
-        while let Some(batch) = self.collect(&source, &mut position).await? {
+        while let Some(batch) = self.collect(&source, &mut position, &mut lookout).await? {
             if let Some(last) = batch.records.last() {
                 // After the batch was read: had the log been exchanged before, or while it was, this sees the new one.
                 witness.testify(self).await?;
                 witness.last = Some((last.offset, last.hash(&self.origin)));
+                let frames = batch.records.iter().filter_map(|record| record.content.as_ref().ok());
+                frames.for_each(|frame| lookout.watch.saw(frame.writer_id));
+                let (start, end, newest) = (batch.start, batch.end, last.kafka_time);
+                let offset = loader.load(batch).await?;
+                loader.commit(offset).await?;
+                loader.phase("committed", start, end);
+                self.tools.metrics.loaded_up_to(self.origin.partition, end, newest);
             }
-            let (start, end) = (batch.start, batch.end);
-            let newest = batch.records.last().map_or(0, |record| record.kafka_time);
-            let offset = loader.load(batch).await?;
-            loader.commit(offset).await?;
-            loader.phase("committed", start, end);
-            self.tools.metrics.loaded_up_to(self.origin.partition, end, newest);
+            let gone = lookout.watch.take(position, |writer| self.listener.word(writer));
+            if !gone.is_empty() {
+                let offset = loader.settle(&gone, position).await?;
+                loader.commit(offset).await?;
+            }
         }
         Ok(())
     }
 
-    /// Gathers records until the batch is full or old enough; `None` once the partition is revoked.
-    async fn collect(&self, source: &Source, position: &mut i64) -> Result<Option<Batch>, Stop> {
+    /// Gathers records until the batch is full or old enough, or empty and somebody gone is to be settled; `None` once the
+    /// partition is revoked.
+    async fn collect(&self, source: &Source, position: &mut i64, lookout: &mut Lookout) -> Result<Option<Batch>, Stop> {
         let start = *position;
         let mut records: Vec<Record> = Vec::new();
         let mut bytes = 0;
         let mut full = None;
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        look.reset();
         while records.len() < self.limits.rows && bytes < self.limits.bytes {
             // With nothing gathered there is no hurry; the branch is then disabled and its time never comes.
             let deadline = full.unwrap_or_else(Instant::now);
@@ -189,7 +214,12 @@ impl Partition {
                 biased;
                 () = self.revoked.cancelled() => return Ok(None),
                 () = sleep_until(deadline), if full.is_some() => break,
-                _ = look.tick() => self.look_at_end(source, *position).await?,
+                _ = lookout.looks.tick() => {
+                    self.look_at_end(source, *position, &mut lookout.watch).await?;
+                    if records.is_empty() && lookout.watch.is_due(*position) {
+                        break;
+                    }
+                }
                 next = source.next() => match next {
                     Some(record) => {
                         full.get_or_insert_with(|| Instant::now() + self.limits.every);
@@ -210,7 +240,7 @@ impl Partition {
                         *position = self.after_retention(*position, first).await?;
                         if records.is_empty() && *position > start {
                             source.go_to(*position).map_err(Stop::Kafka)?;
-                            return Box::pin(self.collect(source, position)).await;
+                            return Box::pin(self.collect(source, position, lookout)).await;
                         }
                         sleep(Duration::from_millis(200)).await;
                         source.go_to(*position).map_err(Stop::Kafka)?;
@@ -225,12 +255,15 @@ impl Partition {
         }))
     }
 
-    /// A log that ends before what was read from it is another log.
-    async fn look_at_end(&self, source: &Source, position: i64) -> Result<(), Stop> {
+    /// A log that ends before what was read from it is another log. Whoever was gone before it was found to end where it
+    /// does has written nothing beyond.
+    async fn look_at_end(&self, source: &Source, position: i64, watch: &mut Watch) -> Result<(), Stop> {
+        let gone = watch.gone(|writer| self.listener.word(writer));
         match source.ends().await {
             Ok((_, end)) if end < position => Err(self.shorter(end, position)),
             Ok((_, end)) => {
                 self.tools.metrics.log_end(self.origin.partition, end, position);
+                watch.until(end, gone);
                 Ok(())
             }
             // The brokers are away: nothing can be said, and librdkafka keeps trying.

@@ -96,11 +96,20 @@ impl<T> Parts<T> {
 
     /// Gives up the messages whose parts have stopped coming.
     pub fn expire(&mut self) -> Vec<Message<T>> {
-        let silent = |open: &Open<T>| self.now.saturating_sub(open.last) > SILENCE;
+        let now = self.now;
+        self.give_up_where(|open| now.saturating_sub(open.last) > SILENCE)
+    }
+
+    /// Gives up the messages of which these frames are parts.
+    pub fn give_up(&mut self, of: impl Fn(&Frame) -> bool) -> Vec<Message<T>> {
+        self.give_up_where(|open| open.frames.iter().any(|waiting| of(waiting.frame.frame())))
+    }
+
+    fn give_up_where(&mut self, gone: impl Fn(&Open<T>) -> bool) -> Vec<Message<T>> {
         let places: Vec<_> = self
             .open
             .iter()
-            .filter(|(_, open)| silent(open))
+            .filter(|(_, open)| gone(open))
             .map(|(place, _)| *place)
             .collect();
         let mut given_up: Vec<Message<T>> = Vec::new();

@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::partition::Partition;
 use crate::publish::{PublishError, Publisher};
 use crate::rows::Origin;
+use crate::silence::Listener;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -78,6 +79,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
             Ok(())
         });
     }
+    let listener = Arc::new(Listener::new(config.silence));
+    {
+        let (listener, kafka) = (Arc::clone(&listener), kafka.clone());
+        let (group, topic) = (config.group.clone(), names.control().to_owned());
+        tasks.spawn(async move {
+            listener.run(&kafka, &group, &topic).await;
+            Ok(())
+        });
+    }
     let (member, changes) = Member::join(
         kafka.clone(),
         &config.group,
@@ -92,6 +102,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
             partition: number,
         },
         member: Arc::clone(&member),
+        listener: Arc::clone(&listener),
         kafka: kafka.clone(),
         group: config.group.clone(),
         limits: config.limits,

@@ -3,6 +3,7 @@
 mod clock;
 mod error;
 mod insert;
+mod open_calls;
 mod past;
 mod pieces;
 mod read_back;
@@ -14,6 +15,7 @@ use tapedeck_config::ClickHouse;
 pub use clock::ServerClock;
 pub use error::{Fault, SinkError};
 pub use insert::{Block, Insert, statement};
+pub use open_calls::OpenCall;
 pub use past::Past;
 pub use read_back::Loaded;
 

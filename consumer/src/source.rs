@@ -134,7 +134,7 @@ impl std::fmt::Debug for Source {
     }
 }
 
-fn is_astray(error: &KafkaError) -> bool {
+pub(crate) fn is_astray(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     let astray = [
         Code::OffsetOutOfRange,

@@ -104,10 +104,15 @@ impl Loader {
                 audit_event(frame, masked, row.place.session)
             })
             .collect();
+        self.deliver(&events, letters).await
+    }
+
+    /// Waits for every acknowledgement, however often it has to be tried.
+    pub(super) async fn deliver(&self, events: &[AuditEvent], letters: &[DeadLetter]) -> Result<(), Stop> {
         let mut pause = PAUSE.0;
         loop {
             let published = async {
-                self.publisher.audit(&events).await?;
+                self.publisher.audit(events).await?;
                 self.publisher.dead_letters(letters).await
             };
             match published.await {

@@ -28,7 +28,12 @@ macro_rules! migrations {
     };
 }
 
-migrations!(1 "001_frames.sql", 2 "002_sessions.sql", 3 "003_gaps.sql");
+migrations!(
+    1 "001_frames.sql",
+    2 "002_sessions.sql",
+    3 "003_gaps.sql",
+    4 "004_writers.sql",
+);
 
 /// Why the database could not be brought to this version.
 #[derive(Debug, thiserror::Error)]

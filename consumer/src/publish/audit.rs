@@ -33,6 +33,34 @@ const LONGEST: usize = 4096;
 #[must_use]
 pub fn audit_event(frame: &Frame, masked: Masked<'_>, session: Uuid) -> Option<AuditEvent> {
     let outcome = Outcome::of(frame)?;
+    Some(event(frame, masked, session, outcome))
+}
+
+/// The event of a call that its writer left open when it went away: what happened to it nobody knows. `frame` is its
+/// request as the table has it, masked, with the time until which it is known to have been under way.
+#[must_use]
+pub fn unknown_event(frame: &Frame, session: Uuid) -> AuditEvent {
+    let rpc = frame.rpc.as_ref();
+    let masked = Masked {
+        name: rpc.and_then(|rpc| rpc.name.as_deref()),
+        user_agent: frame.client.user_agent.as_deref(),
+        claimed_name: frame.client.claimed_name.as_deref(),
+        claimed_version: frame.client.claimed_version.as_deref(),
+    };
+    let outcome = Outcome {
+        status: Outcome::UNKNOWN,
+        severity: 4,
+        blocked: false,
+        code: Some(End::Unknown.as_str().to_owned()),
+        error: None,
+    };
+    let mut event = event(frame, masked, session, outcome);
+    // Of the request's place, and apart from whatever event that frame itself may be.
+    event.metadata.uid.push_str(".unknown");
+    event
+}
+
+fn event(frame: &Frame, masked: Masked<'_>, session: Uuid, outcome: Outcome) -> AuditEvent {
     let masked = Masked {
         name: masked.name.map(clip),
         user_agent: masked.user_agent.map(clip),
@@ -48,7 +76,7 @@ pub fn audit_event(frame: &Frame, masked: Masked<'_>, session: Uuid) -> Option<A
     let activity_id = if method == Some("resources/read") { 2 } else { 99 };
     let time = frame.time / 1000;
     let start_time = started(frame.exchange_id).filter(|start| *start <= time);
-    Some(AuditEvent {
+    AuditEvent {
         activity_id,
         activity_name: activity_name.to_owned(),
         category_uid: CATEGORY,
@@ -118,7 +146,7 @@ pub fn audit_event(frame: &Frame, masked: Masked<'_>, session: Uuid) -> Option<A
             value: commitment.to_string(),
         }),
         unmapped: unmapped(frame, masked),
-    })
+    }
 }
 
 /// How what the frame ends has ended.
@@ -131,6 +159,7 @@ struct Outcome {
 }
 
 impl Outcome {
+    const UNKNOWN: i32 = 0;
     const SUCCESS: i32 = 1;
     const FAILURE: i32 = 2;
 

@@ -3,5 +3,5 @@
 mod audit;
 mod publisher;
 
-pub use audit::{Masked, audit_event};
+pub use audit::{Masked, audit_event, unknown_event};
 pub use publisher::{PublishError, Publisher};

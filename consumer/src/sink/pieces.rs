@@ -15,7 +15,12 @@ pub(super) fn from(offset: i64) -> String {
     format!("kafka_source = ? AND kafka_topic = ? AND kafka_partition = ? AND kafka_offset >= {offset}")
 }
 
-/// Binds what [`before`] and [`from`] leave open.
+/// The rows of one partition.
+pub(super) fn partition() -> &'static str {
+    "kafka_source = ? AND kafka_topic = ? AND kafka_partition = ?"
+}
+
+/// Binds what [`before`], [`from`] and [`partition`] leave open.
 pub(super) fn bind(query: clickhouse::query::Query, origin: &Origin) -> clickhouse::query::Query {
     query.bind(&origin.source).bind(&origin.topic).bind(origin.partition)
 }

@@ -39,6 +39,10 @@ impl Proxy {
         proxy
     }
 
+    pub(crate) fn writer(&self) -> Uuid {
+        self.sealed[0].frame().writer_id
+    }
+
     pub(crate) fn frame(&self, exchange: Uuid) -> Frame {
         Frame {
             exchange_id: exchange,

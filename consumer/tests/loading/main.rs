@@ -5,6 +5,7 @@ mod hostile;
 mod lease;
 mod publishing;
 mod row_bytes;
+mod silence;
 mod stack;
 
 use std::collections::HashSet;
