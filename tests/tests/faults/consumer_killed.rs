@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use tapedeck_dev::broker::BrokerKind;
 
-use crate::loader::{Aim, SESSION, Window};
+use crate::group::remove_member;
+use crate::loader::{Aim, Window};
 use crate::oracle::judge;
 use crate::stage::{CALLERS, Front, Scene, Stage, on_stage};
 
@@ -31,13 +32,7 @@ async fn killed_in_every_window(stage: &Stage, kind: BrokerKind, name: &str) -> 
     let broker = stage.another_broker(kind).await?;
     let scene = Scene::set(stage, name, &broker, stage.clickhouse().await?).await?;
     let front = Front::start(stage, &scene, CALLERS).await?;
-    // The embedded broker reads a log record by record, and answers no heartbeat meanwhile: what has piled up between two
-    // kills must stay small.
-    let every = match kind {
-        BrokerKind::Apache => 50,
-        BrokerKind::Embedded => 200,
-    };
-    let load = front.load(4, Duration::from_millis(every))?;
+    let load = front.load(4, Duration::from_millis(50))?;
 
     let mut fallen: BTreeMap<Window, usize> = BTreeMap::new();
     let within = |fallen: &BTreeMap<Window, usize>| Window::ALL.map(|window| fallen.get(&window).copied().unwrap_or(0));
@@ -59,9 +54,9 @@ async fn killed_in_every_window(stage: &Stage, kind: BrokerKind, name: &str) -> 
         );
         *fallen.entry(trace.window()).or_default() += 1;
         if kind == BrokerKind::Embedded {
-            // Who joins it before the dead member is missed gets no partition, then or later; and it cannot be asked
-            // whether it is time.
-            tokio::time::sleep(SESSION).await;
+            // Who joins it before the dead member is missed gets no partition, then or later.
+            let member = trace.member().context("the consumer had joined the group")?;
+            remove_member(&scene.kafka.brokers, scene.loader.group(), member).await?;
         }
     }
 

@@ -17,7 +17,7 @@ use tapedeck_dev::process::{Child, Launch};
 use tapedeck_dev::services::{Database, Kafka};
 
 /// A member that was killed is missed after so long. Shorter, one that lives is missed, too, where cores are few.
-pub(crate) const SESSION: Duration = Duration::from_secs(4);
+const SESSION: Duration = Duration::from_secs(4);
 
 /// Short, so that a new owner begins soon.
 const LEASE: &str = "500ms";
@@ -97,6 +97,8 @@ pub(crate) struct Trace {
     last: BTreeMap<i32, String>,
     /// The partition that the aim was taken at.
     aimed: Option<i32>,
+    /// Its id in the group.
+    member: Option<String>,
     /// The last lines.
     tail: Vec<String>,
 }
@@ -109,6 +111,11 @@ impl Trace {
         Window::after(phase.map(String::as_str))
     }
 
+    /// Its id in the group, if it has joined.
+    pub(crate) fn member(&self) -> Option<&str> {
+        self.member.as_deref()
+    }
+
     /// The last lines, for people and for what must stand in them.
     pub(crate) fn tail(&self) -> String {
         self.tail.join("\n")
@@ -116,10 +123,17 @@ impl Trace {
 
     fn take(&mut self, line: String) -> Option<(i32, String)> {
         const TAIL: usize = 40;
+        if let Some(member) = member_of(&line) {
+            self.member = Some(member.to_owned());
+            return None;
+        }
+        if line.contains(" librdkafka: ") {
+            return None;
+        }
+        let found = phase_of(&line);
         if self.tail.len() == TAIL {
             self.tail.remove(0);
         }
-        let found = phase_of(&line);
         self.tail.push(line);
         if let Some((partition, phase)) = &found {
             self.last.insert(*partition, phase.clone());
@@ -139,9 +153,21 @@ fn phase_of(line: &str) -> Option<(i32, String)> {
     Some((field("partition")?.parse().ok()?, phase.to_owned()))
 }
 
+/// `… JoinGroup response: … my MemberId ID, …`: the id. The first answer gives it, and those that follow repeat it.
+fn member_of(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("my MemberId ")?;
+    let (member, _) = rest.split_once(',')?;
+    Some(member).filter(|member| !member.is_empty())
+}
+
 impl Loader {
-    /// Configures a consumer and lets it create topics and tables.
-    pub(crate) async fn prepare(kafka: &Kafka, database: &Database, site: Site<'_>) -> anyhow::Result<Self> {
+    /// Configures a consumer, with `more` at the end of its file, and lets it create topics and tables.
+    pub(crate) async fn prepare(
+        kafka: &Kafka,
+        database: &Database,
+        more: &str,
+        site: Site<'_>,
+    ) -> anyhow::Result<Self> {
         let program = &binaries().await?.consumer;
         let room = site.run.room("consumer")?;
         let (pipe, log) = (room.join("output"), site.run.log(&room));
@@ -159,6 +185,8 @@ group = \"{group}\"
 options.\"session.timeout.ms\" = \"{session}\"
 options.\"heartbeat.interval.ms\" = \"500\"
 options.\"reconnect.backoff.max.ms\" = \"500\"
+# Its id in the group stands in the log.
+options.debug = \"cgrp\"
 
 [topics]
 partitions = 2
@@ -173,7 +201,8 @@ user = \"{user}\"
 [batch]
 every = \"100ms\"
 lease = \"{LEASE}\"
-",
+
+{more}",
                 session = SESSION.as_millis(),
                 brokers = kafka.brokers,
                 prefix = kafka.topic_prefix,
@@ -191,7 +220,7 @@ lease = \"{LEASE}\"
         let launch = Launch::new("consumer", program, &pipe)
             .arg("--config")
             .arg(&config)
-            .env("RUST_LOG", "info,tapedeck_consumer=debug");
+            .env("RUST_LOG", "info,tapedeck_consumer=debug,librdkafka=debug");
         Ok(Self {
             launch,
             pipe,

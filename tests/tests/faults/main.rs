@@ -3,9 +3,11 @@
 mod broker_killed;
 mod clickhouse_killed;
 mod consumer_killed;
+mod group;
 mod load;
 mod loader;
 mod oracle;
 mod proxy_killed;
 mod stage;
 mod topic_recreated;
+mod unknown_calls;

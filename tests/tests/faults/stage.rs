@@ -14,7 +14,7 @@ use tapedeck_dev::mcp::{Probe, ProbeOptions};
 use tapedeck_dev::node::Node;
 use tapedeck_dev::progress::Quiet;
 use tapedeck_dev::services::{Database, Issuer, Kafka, Proxy, ProxyOptions, Target};
-use tapedeck_tests::until;
+use tapedeck_tests::{Client, until};
 use tokio::sync::OnceCell;
 
 use crate::load::{Load, Plan};
@@ -128,6 +128,17 @@ impl Scene {
         broker: &Broker,
         clickhouse: &ClickHouse,
     ) -> anyhow::Result<Self> {
+        Self::with(stage, name, broker, clickhouse, "").await
+    }
+
+    /// The same, with more in the consumer's configuration.
+    pub(crate) async fn with(
+        stage: &Stage,
+        name: &str,
+        broker: &Broker,
+        clickhouse: &ClickHouse,
+        more: &str,
+    ) -> anyhow::Result<Self> {
         let kafka = Kafka {
             brokers: broker.bootstrap(),
             topic_prefix: name.to_owned(),
@@ -138,7 +149,7 @@ impl Scene {
             user: "default".to_owned(),
             password: None,
         };
-        let loader = Loader::prepare(&kafka, &database, stage.site()).await?;
+        let loader = Loader::prepare(&kafka, &database, more, stage.site()).await?;
         Ok(Self {
             kafka,
             database,
@@ -240,6 +251,12 @@ impl Front {
             tokens.push(stage.identity.machine_token(machine, &endpoint).await?);
         }
         Ok(Self { proxy, probe, tokens })
+    }
+
+    /// A client of one caller.
+    pub(crate) fn client(&self, caller: usize) -> anyhow::Result<Client> {
+        let client = Client::bearer(&self.proxy.endpoint("probe"), self.tokens[caller].as_str())?;
+        client.with("mcp-protocol-version", "2025-11-25")
     }
 
     /// Lets so many clients call.
