@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 /// Appends Avro binary (Avro 1.12 specification, "Binary Encoding").
@@ -73,6 +75,18 @@ impl Writer<'_> {
             self.long(items.len() as i64);
             for item in items {
                 write(self, item);
+            }
+        }
+        self.long(0);
+    }
+
+    /// One block of entries, by their keys, and the empty block that ends a map.
+    pub(super) fn map(&mut self, entries: &BTreeMap<String, String>) {
+        if !entries.is_empty() {
+            self.long(entries.len() as i64);
+            for (key, value) in entries {
+                self.text(key);
+                self.text(value);
             }
         }
         self.long(0);

@@ -1,6 +1,7 @@
 //! What readers of the topics may rely on.
 
 mod arbitrary;
+mod audit;
 mod avro;
 mod control;
 mod documentation;
