@@ -3,6 +3,7 @@
 //! Every key, with its default, is explained in `deploy/examples/proxy.toml`, which a test reads.
 
 mod certificates;
+mod clients;
 mod credential;
 mod issuer;
 pub mod limits;
@@ -15,6 +16,7 @@ pub(crate) mod tests;
 mod valid;
 
 pub use certificates::Tls;
+pub use clients::{Hosts, Origins};
 pub use credential::Credential;
 pub use issuer::{ClaimPath, Issuer, Tenant};
 pub use public_url::PublicUrl;

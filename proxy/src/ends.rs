@@ -59,6 +59,10 @@ pub(crate) struct Tape {
     common: Frame,
     /// The client's message, where it has sent one.
     asked: Option<Rpc>,
+    /// The messages in it, where it is a batch.
+    batched: Vec<Rpc>,
+    /// `Last-Event-ID`: what a listener has seen already.
+    resumes_after: Option<String>,
     stage: Stage,
 }
 
@@ -72,6 +76,8 @@ impl Tape {
             copies,
             common,
             asked: None,
+            batched: Vec::new(),
+            resumes_after: None,
             stage: Stage::Silent,
         }
     }
@@ -89,9 +95,15 @@ impl Tape {
         self.common.principal = Some(principal);
     }
 
-    /// The client's message, and what it claims about itself.
-    pub(crate) fn asks(&mut self, rpc: Rpc) {
+    /// The client's message, and the messages in it where it is a batch.
+    pub(crate) fn asks(&mut self, rpc: Rpc, batched: Vec<Rpc>) {
         self.asked = Some(rpc);
+        self.batched = batched;
+    }
+
+    /// A stream is asked for from this event on.
+    pub(crate) fn resumes(&mut self, last_event_id: String) {
+        self.resumes_after = Some(last_event_id);
     }
 
     /// A revision or a trace that only the message names; what a header named stays.
@@ -117,12 +129,14 @@ impl Tape {
         self.common.exchange_id
     }
 
-    pub(crate) fn revision(&self) -> Option<&str> {
-        self.common.protocol.revision.as_deref()
-    }
-
     pub(crate) fn asked(&self) -> Option<&Rpc> {
         self.asked.as_ref()
+    }
+
+    /// What an answer with this id answers: of a batch, the message in it.
+    pub(crate) fn asked_with(&self, id: Option<&str>) -> Option<&Rpc> {
+        let batched = self.batched.iter().find(|one| id.is_some() && one.id.as_deref() == id);
+        batched.or(self.asked.as_ref())
     }
 
     /// Records what the client sent and waits until all of it is durable. `body` is none for GET and DELETE.
@@ -147,8 +161,24 @@ impl Tape {
                 frame.client.claimed_name.clone_from(&claimed.0);
                 frame.client.claimed_version.clone_from(&claimed.1);
             }
+            if kind == Kind::ExchangeStart && self.resumes_after.is_some() {
+                frame.sse = Some(Sse {
+                    id: self.resumes_after.clone(),
+                    event: None,
+                    retry: None,
+                    comment: None,
+                    complete: true,
+                });
+            }
             waiting.push(self.recorder.record(self.recorder.draft(frame, payload), self.copies)?);
             self.stage = Stage::Recorded;
+        }
+        // Each call of a batch is on record by itself; its bytes are in the batch's own frames.
+        for member in &self.batched {
+            let mut frame = self.frame(kind, Direction::ToTarget);
+            frame.part = Part::WHOLE;
+            frame.rpc = Some(member.clone());
+            waiting.push(self.recorder.record(self.recorder.draft(frame, None), self.copies)?);
         }
         for pending in waiting {
             let durable: Durable = pending.durable().await?;

@@ -31,6 +31,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, header::AUTHORIZATION};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -138,6 +139,12 @@ impl Authenticator {
         scopes.sort();
         scopes.dedup();
         scopes
+    }
+
+    /// The first issuer's metadata as it published them, for clients that look for an authorization server at the proxy's
+    /// own origin (MCP 2025-03-26). None until the issuer has answered.
+    pub fn authorization_server(&self) -> Option<Bytes> {
+        Some(self.issuers.first()?.keys.known()?.metadata().clone())
     }
 
     async fn authenticate_at(&self, headers: &HeaderMap, now: Now) -> Result<Arc<Principal>, AuthError> {

@@ -37,6 +37,7 @@ mod admin;
 mod answer;
 mod client_side;
 pub mod config;
+mod cors;
 mod ends;
 pub mod identity;
 mod listen;

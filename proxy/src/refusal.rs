@@ -10,12 +10,15 @@ use crate::answer::Interrupted;
 use crate::config::Target;
 use crate::identity::{AuthError, Forbidden, challenge};
 use crate::record::NotRecorded;
+use crate::request::Mismatch;
 use crate::session_tag::TagError;
 use crate::upstream::SendError;
 
-/// JSON-RPC 2.0, "Reserved for implementation-defined server-errors". MCP's own codes are none of the proxy's reasons;
-/// `error.data.reason` tells them apart.
+/// JSON-RPC 2.0, "Reserved for implementation-defined server-errors". `error.data.reason` tells the reasons apart.
 const SERVER_ERROR: i64 = -32000;
+
+/// MCP 2026-07-28: a header says something else than the body.
+const HEADER_MISMATCH: i64 = -32020;
 
 /// Why a request goes nowhere. Whose fault: the client's, but for an identity provider that is away. It is on record
 /// as one frame of kind `refused`.
@@ -23,8 +26,12 @@ const SERVER_ERROR: i64 = -32000;
 pub(crate) enum Refusal {
     #[error("only POST, GET and DELETE are served here")]
     MethodNotAllowed,
+    #[error("the revision has only POST")]
+    OnlyPost,
     #[error("the Origin is not allowed")]
     OriginNotAllowed,
+    #[error("the Host is not one under which this is known")]
+    HostNotAllowed,
     #[error(transparent)]
     Unauthenticated(AuthError),
     #[error(transparent)]
@@ -43,6 +50,8 @@ pub(crate) enum Refusal {
     Malformed(EnvelopeError),
     #[error("MCP-Protocol-Version is not a revision")]
     BadRevision,
+    #[error(transparent)]
+    Mismatch(Mismatch),
     #[error("the session is not known, or not yours; initialize again")]
     UnknownSession(TagError),
 }
@@ -51,8 +60,9 @@ impl Refusal {
     /// The reason as a word, the same in every release: `decision.rule` of the frame and a metric's label.
     pub(crate) fn rule(&self) -> &'static str {
         match self {
-            Self::MethodNotAllowed => "method_not_allowed",
+            Self::MethodNotAllowed | Self::OnlyPost => "method_not_allowed",
             Self::OriginNotAllowed => "origin_not_allowed",
+            Self::HostNotAllowed => "host_not_allowed",
             Self::Unauthenticated(why) => why.label(),
             Self::Forbidden(why) => why.label(),
             Self::BodyTooLarge(_) => "body_too_large",
@@ -63,6 +73,7 @@ impl Refusal {
             Self::Malformed(EnvelopeError::Ambiguous(_)) => "ambiguous_message",
             Self::Malformed(_) => "malformed_message",
             Self::BadRevision => "bad_revision",
+            Self::Mismatch(_) => "header_mismatch",
             Self::UnknownSession(TagError::Forged) => "foreign_session",
             Self::UnknownSession(_) => "unknown_session",
         }
@@ -70,13 +81,15 @@ impl Refusal {
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::OriginNotAllowed | Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::MethodNotAllowed | Self::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::OriginNotAllowed | Self::HostNotAllowed | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Unauthenticated(why) => why.status(),
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ContentEncoding | Self::Charset => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BodyIncomplete | Self::Malformed(_) | Self::BadRevision => StatusCode::BAD_REQUEST,
+            Self::BodyIncomplete | Self::Malformed(_) | Self::BadRevision | Self::Mismatch(_) => {
+                StatusCode::BAD_REQUEST
+            }
             // A client initializes anew on 404 (MCP, Streamable HTTP, "Session Management").
             Self::UnknownSession(_) => StatusCode::NOT_FOUND,
         }
@@ -92,12 +105,18 @@ impl Refusal {
     ) -> Response<Bytes> {
         let code = match self {
             Self::Malformed(error) => error.code(),
+            Self::Mismatch(_) => HEADER_MISMATCH,
             _ => SERVER_ERROR,
         };
         let mut response = rpc_error(self.status(), code, &self.to_string(), self.rule(), exchange, id);
         let headers = response.headers_mut();
-        if let Self::MethodNotAllowed = self {
-            headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+        let allowed = match self {
+            Self::MethodNotAllowed => Some("POST, GET, DELETE"),
+            Self::OnlyPost => Some("POST"),
+            _ => None,
+        };
+        if let Some(allowed) = allowed {
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));

@@ -1,38 +1,34 @@
 //! The life of a request, top to bottom: route, authenticate, authorize, read, envelope, session, record, durable,
 //! forward, stream the answer.
 
+mod agreement;
+mod head;
 mod message;
+mod session;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ORIGIN, USER_AGENT};
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::header::CONTENT_TYPE;
+use http::{Method, Request};
 use hyper::body::Incoming;
-use sha2::{Digest as _, Sha256};
-use tapedeck_schemas::{Client, Digest, End, Frame, Http, Protocol};
+use tapedeck_schemas::End;
 use tapedeck_wire::envelope::{Envelope, Limits};
-use uuid::Uuid;
 
 use crate::answer::{Form, Interrupted, Patience, relay_body, relay_events, rpc_of};
 use crate::client_side::ClientSide;
 use crate::ends::Tape;
-use crate::identity::{Authorized, Principal};
-use crate::listen::{Peer, client_address};
+use crate::listen::Peer;
 use crate::proxy::{Proxy, Route};
 use crate::refusal::{Failure, Refusal};
-use crate::session_tag::{Holder, TagError};
-use crate::upstream::{self, Asked, SESSION_ID, SendError, UpstreamAnswer, forward, is_token_text};
+use crate::upstream::{Asked, LAST_EVENT_ID, SendError, UpstreamAnswer, forward};
+use head::{common_frame, host_is_allowed, is_modern, names_one_revision_at_most, origin_is_allowed, text_of};
+use session::{answer_head, hash_of, session_of};
 
-const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// Longest revision, in bytes: they are dates.
-const LONGEST_REVISION: usize = 64;
-/// Longest user agent that is recorded, in bytes.
-const LONGEST_USER_AGENT: usize = 512;
-/// The first revision without sessions, and in which closing a stream cancels.
-const MODERN: &str = "2026-07-28";
+pub(crate) use agreement::Mismatch;
+
+/// Longest `Last-Event-ID` that is recorded, in bytes.
+const LONGEST_EVENT_ID: usize = 1024;
 
 /// A request to `route`, from its first byte to the last of its answer.
 ///
@@ -67,8 +63,11 @@ pub(crate) async fn serve(
     if ![Method::POST, Method::GET, Method::DELETE].contains(&head.method) {
         return refuse(client, tape, Refusal::MethodNotAllowed, None);
     }
-    if !origin_is_allowed(&head.headers, proxy.config.public_url.origin()) {
+    if !origin_is_allowed(&head.headers, &proxy.config.origins) {
         return refuse(client, tape, Refusal::OriginNotAllowed, None);
+    }
+    if !host_is_allowed(&head, &proxy.config.hosts) {
+        return refuse(client, tape, Refusal::HostNotAllowed, None);
     }
 
     // Authenticate.
@@ -76,7 +75,7 @@ pub(crate) async fn serve(
         Ok(principal) => principal,
         Err(why) => return refuse(client, tape, Refusal::Unauthenticated(why), None),
     };
-    tape.belongs_to(recorded(&principal), &principal.tenant);
+    tape.belongs_to(head::recorded(&principal), &principal.tenant);
 
     // Authorize. What is refused is read all the same: the record says what was asked for.
     let authorized = principal.authorize(&route.target).map_err(Refusal::Forbidden);
@@ -103,7 +102,7 @@ pub(crate) async fn serve(
         None => None,
     };
     if let Some(envelope) = &envelope {
-        tape.asks(rpc_of(envelope));
+        tape.asks(rpc_of(envelope), envelope.members.iter().map(rpc_of).collect());
         tape.names(envelope.protocol_version.clone(), envelope.trace_parent.clone());
     }
     let may = match authorized {
@@ -114,8 +113,26 @@ pub(crate) async fn serve(
         return refuse(client, tape, Refusal::BadRevision, body);
     }
 
+    // A handshake names the revision that it asks for, and is legacy itself.
+    let claimed = envelope
+        .as_ref()
+        .filter(|one| one.method.as_deref() != Some("initialize"));
+    let claimed = claimed.and_then(|one| one.protocol_version.as_deref());
+    let modern = head::revision_of(&head.headers).or(claimed).is_some_and(is_modern);
+    if modern && head.method != Method::POST {
+        return refuse(client, tape, Refusal::OnlyPost, body);
+    }
+    if let Some(envelope) = &envelope
+        && let Err(why) = agreement::check(&head.headers, envelope, modern)
+    {
+        return refuse(client, tape, Refusal::Mismatch(why), body);
+    }
+
+    if !modern && let Some(seen) = text_of(&head.headers, &LAST_EVENT_ID, LONGEST_EVENT_ID) {
+        tape.resumes(seen);
+    }
+
     // Session. The modern revisions have none, and ignore what claims one.
-    let modern = tape.revision().is_some_and(is_modern);
     let session = match session_of(&proxy, &may, &head.headers, modern) {
         Ok(session) => session,
         Err(why) => return refuse(client, tape, why, body),
@@ -155,6 +172,7 @@ pub(crate) async fn serve(
         method: head.method.clone(),
         headers: &head.headers,
         session: target_session,
+        modern,
     };
     let answer = tokio::select! {
         answer = forward(&route.upstream, &may, on_record, asked, body) => answer,
@@ -211,172 +229,4 @@ fn interrupted(client: ClientSide, mut tape: Tape, why: Interrupted, fail: impl 
         fail(client, &tape, &failure);
     }
     tape.end(end);
-}
-
-/// What every frame of the exchange says.
-fn common_frame(proxy: &Proxy, route: &Route, peer: Peer, head: &Parts) -> Frame {
-    let headers = &head.headers;
-    let address = client_address(peer.address.ip(), headers, &proxy.config.trusted_proxies);
-    Frame {
-        exchange_id: Uuid::now_v7(),
-        target: route.target.name.clone(),
-        client: Client {
-            address: address.to_string(),
-            user_agent: text_of(headers, &USER_AGENT, LONGEST_USER_AGENT),
-            ..Client::default()
-        },
-        protocol: Protocol {
-            revision: headers
-                .get(PROTOCOL_VERSION)
-                .filter(|value| is_token_text(value, LONGEST_REVISION))
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned),
-            transport: peer.transport.to_owned(),
-            session_hash: None,
-        },
-        http: Http {
-            method: Some(head.method.as_str().to_owned()),
-            ..Http::default()
-        },
-        traceparent: text_of(headers, &TRACEPARENT, 64),
-        ..Frame::default()
-    }
-}
-
-/// A header as text, cut to `longest` bytes.
-fn text_of(headers: &HeaderMap, name: &HeaderName, longest: usize) -> Option<String> {
-    let mut text = String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned();
-    if text.len() > longest {
-        text.truncate(text.floor_char_boundary(longest));
-    }
-    Some(text)
-}
-
-/// No Origin, as from everything but browsers, or the proxy's own. A page of any other origin may not use a browser's
-/// way to the proxy (MCP, Streamable HTTP, "Security Warning").
-fn origin_is_allowed(headers: &HeaderMap, own: &str) -> bool {
-    headers
-        .get_all(ORIGIN)
-        .iter()
-        .all(|origin| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
-}
-
-/// With two, the proxy and the target might each go by another.
-fn names_one_revision_at_most(headers: &HeaderMap) -> bool {
-    let mut named = headers.get_all(PROTOCOL_VERSION).iter();
-    named.next().is_none_or(|value| is_token_text(value, LONGEST_REVISION)) && named.next().is_none()
-}
-
-/// Revisions are dates, and order as text.
-fn is_modern(revision: &str) -> bool {
-    revision.len() == MODERN.len()
-        && revision
-            .as_bytes()
-            .iter()
-            .all(|&byte| byte == b'-' || byte.is_ascii_digit())
-        && revision >= MODERN
-}
-
-fn hash_of(session: &[u8]) -> Digest {
-    Digest(Sha256::digest(session).into())
-}
-
-/// The session that a request names.
-struct Session {
-    /// The target's own id.
-    target_id: HeaderValue,
-    /// Exchange of the `initialize` that opened it.
-    opened_by: Uuid,
-    /// As the client sent it.
-    tagged: HeaderValue,
-}
-
-/// Verifies the tag of `Mcp-Session-Id` and takes it off.
-fn session_of(
-    proxy: &Proxy,
-    may: &Authorized<'_>,
-    headers: &HeaderMap,
-    modern: bool,
-) -> Result<Option<Session>, Refusal> {
-    let mut named = headers.get_all(SESSION_ID).iter();
-    let Some(tagged) = named.next().filter(|_| !modern) else {
-        return Ok(None);
-    };
-    if named.next().is_some() {
-        return Err(Refusal::UnknownSession(TagError::Malformed));
-    }
-    let text = tagged
-        .to_str()
-        .map_err(|_| Refusal::UnknownSession(TagError::Malformed))?;
-    let verified = proxy
-        .tag_keys
-        .verify(text, holder(may))
-        .map_err(Refusal::UnknownSession)?;
-    let target_id =
-        HeaderValue::from_str(verified.target_session_id).map_err(|_| Refusal::UnknownSession(TagError::Malformed))?;
-    Ok(Some(Session {
-        target_id,
-        opened_by: verified.session,
-        tagged: tagged.clone(),
-    }))
-}
-
-/// Whose session it is.
-fn holder<'a>(may: &Authorized<'a>) -> Holder<'a> {
-    let principal = may.principal();
-    Holder {
-        issuer: &principal.issuer,
-        subject: &principal.subject,
-        target: &may.target().name,
-    }
-}
-
-/// The head of the answer as the client gets it.
-fn answer_head(
-    proxy: &Proxy,
-    tape: &mut Tape,
-    may: &Authorized<'_>,
-    session: Option<&Session>,
-    modern: bool,
-    status: http::StatusCode,
-    headers: &HeaderMap,
-) -> Response<()> {
-    let mut head = Response::new(());
-    *head.status_mut() = status;
-    *head.headers_mut() = upstream::for_client(headers);
-    let issued = head.headers_mut().remove(SESSION_ID).filter(|_| !modern);
-    if let Some(issued) = issued {
-        let initializes = tape
-            .asked()
-            .is_some_and(|asked| asked.method.as_deref() == Some("initialize"));
-        let tagged = match session {
-            // Some servers repeat it on every answer.
-            Some(session) if !initializes && session.target_id == issued => Some(session.tagged.clone()),
-            // One that is not visible ASCII could not be sent back.
-            _ => issued.to_str().ok().and_then(|id| {
-                let tagged = proxy.tag_keys.tag(id, tape.exchange_id(), holder(may)).ok()?;
-                tape.opens_session(hash_of(id.as_bytes()));
-                HeaderValue::from_str(&tagged).ok()
-            }),
-        };
-        if let Some(tagged) = tagged {
-            head.headers_mut().insert(SESSION_ID, tagged);
-        }
-    }
-    head
-}
-
-/// A principal as frames carry it.
-fn recorded(principal: &Principal) -> Arc<tapedeck_schemas::Principal> {
-    Arc::new(tapedeck_schemas::Principal {
-        issuer: principal.issuer.clone(),
-        subject: principal.subject.clone(),
-        name: principal.name.clone(),
-        email: principal.email.clone(),
-        groups: principal.groups.clone(),
-        client_id: principal.client_id.clone(),
-        token_id: principal.token_id.clone(),
-        token_session: principal.token_session.clone(),
-        key_thumbprint: None,
-    })
 }

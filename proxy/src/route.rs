@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::client_side::{self, AnswerBody};
+use crate::cors::{self, Readers};
 use crate::identity::challenge;
 use crate::listen::Peer;
 use crate::proxy::{Proxy, Route};
@@ -16,6 +17,8 @@ use crate::request;
 enum Place<'a> {
     Mcp(&'a Arc<Route>),
     Metadata(&'a Arc<Route>),
+    /// Clients of revision 2025-03-26 take the proxy for its authorization server, and look for it at the origin.
+    AuthorizationServer,
     Nowhere,
 }
 
@@ -27,6 +30,9 @@ fn target_of(path: &str) -> Option<&str> {
 
 impl Proxy {
     fn place(&self, path: &str) -> Place<'_> {
+        if path == "/.well-known/oauth-authorization-server" {
+            return Place::AuthorizationServer;
+        }
         if let Some(name) = path
             .strip_prefix("/.well-known/oauth-protected-resource/")
             .and_then(target_of)
@@ -43,18 +49,39 @@ impl Proxy {
 
 /// Answers one request of a client. An exchange with a target goes on in its own task whatever becomes of this one.
 pub(crate) async fn answer(proxy: Arc<Proxy>, peer: Peer, request: Request<Incoming>) -> Response<AnswerBody> {
-    match proxy.place(request.uri().path()) {
+    let place = proxy.place(request.uri().path());
+    let readers = match place {
+        Place::Mcp(_) => Some(Readers::Clients(&proxy.config.origins)),
+        Place::Metadata(_) | Place::AuthorizationServer => Some(Readers::Everyone),
+        Place::Nowhere => None,
+    };
+    let Some(readers) = readers else {
+        proxy.metrics.answered("", request.method(), 404);
+        let body = "nothing here; targets are at /{target}/mcp\n";
+        return plain(StatusCode::NOT_FOUND, "text/plain", body.into());
+    };
+    if cors::is_preflight(request.method(), request.headers()) {
+        return cors::preflight(request.headers(), readers);
+    }
+    let reader = readers.reader(request.headers());
+    let mut response = at(place, &proxy, peer, request).await;
+    cors::expose(reader, response.headers_mut());
+    response
+}
+
+async fn at(place: Place<'_>, proxy: &Arc<Proxy>, peer: Peer, request: Request<Incoming>) -> Response<AnswerBody> {
+    match place {
         Place::Mcp(route) => {
             let route = Arc::clone(route);
             let count = {
-                let (proxy, target) = (Arc::clone(&proxy), route.target.name.clone());
+                let (proxy, target) = (Arc::clone(proxy), route.target.name.clone());
                 let method = request.method().clone();
                 move |status: StatusCode| proxy.metrics.answered(&target, &method, status.as_u16())
             };
             let (client, awaited) = client_side::pair(count.clone());
             proxy
                 .exchanges
-                .spawn(request::serve(Arc::clone(&proxy), route, peer, request, client));
+                .spawn(request::serve(Arc::clone(proxy), route, peer, request, client));
             match awaited.answer().await {
                 Some(response) => response,
                 // It panicked. Its drop guards have ended it on record.
@@ -65,27 +92,39 @@ pub(crate) async fn answer(proxy: Arc<Proxy>, peer: Peer, request: Request<Incom
                 }
             }
         }
-        Place::Metadata(route) if request.method() == Method::GET => {
-            proxy.metrics.answered(&route.target.name, request.method(), 200);
+        Place::Metadata(route) => {
             let metadata =
                 challenge::resource_metadata(&route.target, &proxy.config.issuers, &proxy.authenticator.scopes());
-            plain(StatusCode::OK, "application/json", metadata.into())
+            document(proxy, &route.target.name, &request, Some(metadata.into()))
         }
-        Place::Metadata(route) => {
-            proxy.metrics.answered(&route.target.name, request.method(), 405);
-            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n".into());
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-            response
+        Place::AuthorizationServer => {
+            let metadata = proxy.authenticator.authorization_server();
+            document(proxy, "", &request, metadata)
         }
-        Place::Nowhere => {
-            proxy.metrics.answered("", request.method(), 404);
-            plain(
-                StatusCode::NOT_FOUND,
-                "text/plain",
-                "nothing here; targets are at /{target}/mcp\n".into(),
-            )
-        }
+        Place::Nowhere => unreachable!("answered by the caller"),
     }
+}
+
+/// A document for clients to find their way by; none: it is not known now.
+fn document(proxy: &Proxy, target: &str, request: &Request<Incoming>, document: Option<Bytes>) -> Response<AnswerBody> {
+    let response = match document {
+        _ if request.method() != Method::GET => {
+            let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n".into());
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            refused
+        }
+        Some(document) => plain(StatusCode::OK, "application/json", document),
+        None => {
+            let body = "the issuer has not answered yet\n";
+            let mut away = plain(StatusCode::SERVICE_UNAVAILABLE, "text/plain", body.into());
+            away.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            away
+        }
+    };
+    proxy
+        .metrics
+        .answered(target, request.method(), response.status().as_u16());
+    response
 }
 
 /// An answer that is no exchange's.

@@ -6,7 +6,7 @@ use tapedeck_schemas::{End, MAX_PART, Part};
 use tapedeck_wire::envelope::{EnvelopeScanner, Limits};
 
 use super::release::{Exit, Releases};
-use super::{Interrupted, Patience, rpc_of_answer};
+use super::{Interrupted, Patience, record_whole, rpc_of_answer};
 use crate::client_side::ClientSide;
 use crate::ends::{AnswerPiece, Tape};
 use crate::metrics::Flow;
@@ -105,12 +105,11 @@ impl Parts {
                 index: self.index,
                 last: true,
             },
-            rpc: Some(rpc_of_answer(envelope.as_ref(), tape.asked())),
+            rpc: Some(rpc_of_answer(envelope.as_ref(), tape)),
             sse: None,
             end: complete.then_some(end),
         };
-        releases.push(tape.answer(piece)?, rest);
-        Ok(())
+        record_whole(piece, envelope.as_ref(), rest, tape, releases)
     }
 }
 

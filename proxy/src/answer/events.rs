@@ -6,7 +6,7 @@ use tapedeck_wire::envelope::{EnvelopeScanner, Limits};
 use tapedeck_wire::events::{LINE_LIMIT, Piece, Splitter};
 
 use super::release::{Exit, Releases};
-use super::{Interrupted, Patience, rpc_of_answer};
+use super::{Interrupted, Patience, record_whole, rpc_of_answer};
 use crate::client_side::ClientSide;
 use crate::ends::{AnswerPiece, Tape};
 use crate::metrics::Flow;
@@ -48,15 +48,12 @@ impl Event {
             last: piece.last,
         };
         self.index += 1;
-        let rpc = if piece.last {
-            let event = std::mem::replace(self, Self::new());
-            // An event without data carries no message: it primes the stream, or keeps it alive.
-            event
-                .has_data
-                .then(|| rpc_of_answer(event.scanner.finish().ok().as_ref(), tape.asked()))
-        } else {
-            None
-        };
+        let over = piece.last.then(|| std::mem::replace(self, Self::new()));
+        // An event without data carries no message: it primes the stream, or keeps it alive.
+        let message = over
+            .filter(|event| event.has_data)
+            .map(|event| event.scanner.finish().ok());
+        let rpc = message.as_ref().map(|envelope| rpc_of_answer(envelope.as_ref(), tape));
         let payload = (!piece.data.is_empty()).then_some(piece.data);
         let sse = Sse {
             id: piece.id,
@@ -65,15 +62,14 @@ impl Event {
             comment: joined(piece.comment, piece.other),
             complete: piece.complete,
         };
-        let pending = tape.answer(AnswerPiece {
+        let frame = AnswerPiece {
             payload,
             part,
             rpc,
             sse: Some(sse),
             end: None,
-        })?;
-        releases.push(pending, piece.wire);
-        Ok(())
+        };
+        record_whole(frame, message.flatten().as_ref(), piece.wire, tape, releases)
     }
 }
 

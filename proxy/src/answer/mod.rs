@@ -9,10 +9,15 @@ mod events;
 mod patience;
 mod release;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use tapedeck_schemas::{Rpc, RpcKind};
+use tapedeck_schemas::{Part, Rpc, RpcKind};
 use tapedeck_wire::envelope::{Envelope, Kind as EnvelopeKind};
+
+use crate::ends::{AnswerPiece, Tape};
+use crate::record::NotRecorded;
+use release::Releases;
 
 pub(crate) use body::relay_body;
 pub(crate) use events::relay_events;
@@ -76,10 +81,11 @@ pub(crate) fn rpc_of(envelope: &Envelope) -> Rpc {
     }
 }
 
-/// The envelope of what a target sent on the exchange that `asked` began: an answer carries the method and the name of
-/// what it answers.
-fn rpc_of_answer(scanned: Option<&Envelope>, asked: Option<&Rpc>) -> Rpc {
+/// The envelope of what a target sent on the exchange of `tape`: an answer carries the method and the name of what it
+/// answers.
+fn rpc_of_answer(scanned: Option<&Envelope>, tape: &Tape) -> Rpc {
     let Some(envelope) = scanned else {
+        let asked = tape.asked();
         // No JSON-RPC message, but still what came of the request.
         return Rpc {
             method: asked.and_then(|asked| asked.method.clone()),
@@ -93,11 +99,49 @@ fn rpc_of_answer(scanned: Option<&Envelope>, asked: Option<&Rpc>) -> Rpc {
     }
     let answers = matches!(rpc.kind, RpcKind::Response | RpcKind::Error);
     // An error without an id is about the message as a whole.
+    let asked = tape.asked_with(rpc.id.as_deref());
     if let Some(asked) = asked.filter(|asked| answers && (rpc.id.is_none() || rpc.id == asked.id)) {
         rpc.method.clone_from(&asked.method);
         rpc.name.clone_from(&asked.name);
     }
     rpc
+}
+
+/// Records the last piece of a message of the target's, and each message in it where it is a batch. The bytes are
+/// released, and the exchange ends by it, with the last frame of them.
+fn record_whole(
+    piece: AnswerPiece,
+    envelope: Option<&Envelope>,
+    bytes: Bytes,
+    tape: &mut Tape,
+    releases: &mut Releases<'_>,
+) -> Result<(), NotRecorded> {
+    let batched: Vec<Rpc> = envelope.map_or_else(Vec::new, |envelope| {
+        envelope
+            .members
+            .iter()
+            .map(|one| rpc_of_answer(Some(one), tape))
+            .collect()
+    });
+    let mut frames = vec![piece];
+    frames.extend(batched.into_iter().map(|rpc| AnswerPiece {
+        payload: None,
+        part: Part::WHOLE,
+        rpc: Some(rpc),
+        sse: None,
+        end: None,
+    }));
+    let end = frames[0].end.take();
+    let last = frames.len() - 1;
+    for (at, mut frame) in frames.into_iter().enumerate() {
+        if at == last {
+            frame.end = end;
+            releases.push(tape.answer(frame)?, bytes.clone());
+        } else {
+            releases.push(tape.answer(frame)?, Bytes::new());
+        }
+    }
+    Ok(())
 }
 
 /// Why an answer stopped before its end.

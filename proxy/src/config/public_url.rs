@@ -8,6 +8,8 @@ use url::{Host, Url};
 pub struct PublicUrl {
     /// Without a slash at the end; the scheme's default port is left out.
     origin: String,
+    /// Without the port.
+    host: String,
     https: bool,
 }
 
@@ -26,6 +28,7 @@ impl PublicUrl {
         }
         Ok(Self {
             origin: url.origin().ascii_serialization(),
+            host: url.host_str().unwrap_or_default().to_owned(),
             https,
         })
     }
@@ -33,6 +36,11 @@ impl PublicUrl {
     /// The origin, such as `https://mcp.example.com`, without a slash at the end.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The host, without its port.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// Whether clients come by https.

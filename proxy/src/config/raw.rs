@@ -12,6 +12,8 @@ pub(super) struct RawConfig<'a> {
     pub(super) admin_listen: Field<'a, SocketAddr>,
     pub(super) public_url: Field<'a, Url>,
     pub(super) trusted_proxies: Field<'a, Vec<IpNet>>,
+    pub(super) allowed_origins: Field<'a, Vec<String>>,
+    pub(super) allowed_hosts: Field<'a, Vec<String>>,
     pub(super) tls: Option<RawTls<'a>>,
     /// `None`: absent or wrong, and reported.
     pub(super) kafka: Option<Kafka>,
@@ -71,6 +73,8 @@ impl<'a> RawConfig<'a> {
             admin_listen: root.field("admin_listen"),
             public_url: root.field("public_url"),
             trusted_proxies: root.field("trusted_proxies"),
+            allowed_origins: root.field("allowed_origins"),
+            allowed_hosts: root.field("allowed_hosts"),
             tls: root.section("tls").map(|tls| RawTls {
                 certificate: tls.field("certificate"),
                 key: tls.field("key"),

@@ -9,7 +9,7 @@ use std::{
 use ipnet::IpNet;
 use tapedeck_config::{Environment, Errors, Kafka, Section};
 
-use super::{Issuer, PublicUrl, TagKeys, Target, Tls, raw::RawConfig};
+use super::{Hosts, Issuer, Origins, PublicUrl, TagKeys, Target, Tls, clients, raw::RawConfig};
 
 /// Where metrics and health are served when the file does not say: this machine only, and the port that Prometheus
 /// exporters of OpenTelemetry use.
@@ -26,6 +26,10 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Networks whose word on the client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose pages may use the proxy: its own origin, and `allowed_origins`.
+    pub origins: Origins,
+    /// Under which names clients know the proxy: that of `public_url`, and `allowed_hosts`.
+    pub hosts: Hosts,
     /// Certificate and key, when the proxy terminates TLS itself; without, a load balancer in front of it does.
     pub tls: Option<Tls>,
     /// Where frames are recorded.
@@ -77,6 +81,8 @@ impl Config {
             .public_url
             .and_then(PublicUrl::new)
             .required("the URL under which clients reach the proxy, such as \"https://mcp.example.com\"");
+        let allowed_origins = raw.allowed_origins.and_then(clients::origins).or(Vec::new());
+        let allowed_hosts = raw.allowed_hosts.and_then(clients::hosts).or(Vec::new());
         let terminates_tls = raw.tls.is_some();
         let tls = raw.tls.and_then(|tls| Tls::build(tls, reader));
         if terminates_tls && public_url.as_ref().is_some_and(|url| !url.is_https()) {
@@ -113,10 +119,13 @@ impl Config {
                 reader.problem(issuer.span.clone(), message);
             }
         }
+        let public_url = public_url?;
         Some(Self {
             listen: listen?,
             admin_listen,
-            public_url: public_url?,
+            origins: Origins::new(&public_url, allowed_origins),
+            hosts: Hosts::new(&public_url, allowed_hosts),
+            public_url,
             trusted_proxies: raw.trusted_proxies.or(Vec::new()),
             tls,
             kafka: raw.kafka?,

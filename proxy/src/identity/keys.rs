@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use openidconnect::{JsonWebKey, SignatureVerificationError, core::CoreJsonWebKey};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
@@ -150,6 +151,8 @@ pub(super) struct KeySet {
     keys: Vec<Key>,
     /// Scopes that the issuer offers.
     scopes: Vec<String>,
+    /// The issuer's metadata, byte for byte.
+    metadata: Bytes,
     fetched: Instant,
 }
 
@@ -171,7 +174,7 @@ impl KeyThumbprint {
 }
 
 impl KeySet {
-    pub(super) fn new(keys: Vec<CoreJsonWebKey>, scopes: Vec<String>, fetched: Instant) -> Self {
+    pub(super) fn new(keys: Vec<CoreJsonWebKey>, scopes: Vec<String>, metadata: Bytes, fetched: Instant) -> Self {
         let key = |jwk: CoreJsonWebKey| {
             let json = serde_json::to_vec(&jwk).expect("a JWK that was read from JSON is JSON");
             Key {
@@ -182,8 +185,14 @@ impl KeySet {
         Self {
             keys: keys.into_iter().map(key).collect(),
             scopes,
+            metadata,
             fetched,
         }
+    }
+
+    /// The issuer's metadata, byte for byte as it published them.
+    pub(super) fn metadata(&self) -> &Bytes {
+        &self.metadata
     }
 
     /// Whether the issuer publishes this key.

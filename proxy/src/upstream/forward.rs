@@ -16,6 +16,9 @@ use crate::identity::Authorized;
 /// `Mcp-Session-Id` of the legacy revisions.
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
+/// Where a stream of the legacy revisions goes on.
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
 /// A target as requests are sent to it.
 pub(crate) struct Upstream {
     client: Client,
@@ -32,6 +35,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The target's own session id, taken from a verified tag.
     pub(crate) session: Option<HeaderValue>,
+    /// A revision without sessions and without resumption.
+    pub(crate) modern: bool,
 }
 
 impl Upstream {
@@ -74,6 +79,9 @@ pub(crate) async fn forward(
     fields.insert(HOST, upstream.host.clone());
     // The client's own value is tagged: no target would know it.
     fields.remove(SESSION_ID);
+    if asked.modern {
+        fields.remove(LAST_EVENT_ID);
+    }
     if let Some(session) = asked.session {
         fields.insert(SESSION_ID, session);
     }

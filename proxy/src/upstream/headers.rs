@@ -76,7 +76,10 @@ pub(crate) fn for_target(headers: &HeaderMap) -> HeaderMap {
 
 /// The target's headers as the client gets them.
 pub(crate) fn for_client(headers: &HeaderMap) -> HeaderMap {
-    passed(headers, |name| NOT_DOWNSTREAM.contains(name))
+    // Which pages may read the answer is the proxy's to say: the target knows neither its own clients nor their origins.
+    passed(headers, |name| {
+        NOT_DOWNSTREAM.contains(name) || name.as_str().starts_with("access-control-")
+    })
 }
 
 fn passed(headers: &HeaderMap, dropped: impl Fn(&HeaderName) -> bool) -> HeaderMap {
@@ -165,6 +168,7 @@ mod tests {
             ("location", "http://target.internal/mcp/"),
             ("refresh", "0; url=http://target.internal/"),
             ("transfer-encoding", "chunked"),
+            ("access-control-allow-origin", "*"),
         ]);
         let mut passed: Vec<String> = for_client(&sent).keys().map(|name| name.as_str().to_owned()).collect();
         passed.sort();

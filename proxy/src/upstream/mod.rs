@@ -7,5 +7,5 @@ mod headers;
 mod idle;
 
 pub(crate) use client::{SendError, UpstreamAnswer, UpstreamBody};
-pub(crate) use forward::{Asked, SESSION_ID, Upstream, forward};
+pub(crate) use forward::{Asked, LAST_EVENT_ID, SESSION_ID, Upstream, forward};
 pub(crate) use headers::{for_client, is_token_text};

@@ -53,7 +53,11 @@ async fn a_modern_client_that_goes_away_cancels_and_so_does_a_listener() {
     });
     let rig = Rig::new(target.await).await;
     let mut given = given;
-    let modern = rig.post(call(1, "slow")).header("mcp-protocol-version", "2026-07-28");
+    let modern = rig
+        .post(call(1, "slow"))
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "tools/call")
+        .header("mcp-name", "slow");
     for request in [modern, rig.request("GET").header("accept", "text/event-stream")] {
         let answer = request.send().await;
         assert_eq!(answer.status, 200, "the head is released before the first event");

@@ -1,9 +1,11 @@
 //! Exchanges through the proxy, with a real broker, issuer and target: what passes, and what is on record.
 
+mod browsers;
 mod ends;
 mod kafka_away;
 mod passing;
 mod refusals;
+mod revisions;
 mod rig;
 mod stopping;
 mod tls;

@@ -107,7 +107,7 @@ async fn clients_speak_http_1_and_2_over_tls_with_the_certificate_that_is_config
     let rig = Rig::with(target, "https://127.0.0.1:9", &settings).await;
     let request = |uri: &str, id| {
         Request::post(uri)
-            .header("host", "proxy.test")
+            .header("host", "127.0.0.1")
             .header("authorization", format!("Bearer {}", rig.token()))
             .header("content-type", "application/json")
             .body(Full::<Bytes>::from(call(id, "secured")))
@@ -128,7 +128,7 @@ async fn clients_speak_http_1_and_2_over_tls_with_the_certificate_that_is_config
     tokio::spawn(connection);
     let mut together = Vec::new();
     for id in 2..5 {
-        together.push(two.send_request(request("https://proxy.test/demo/mcp", id)));
+        together.push(two.send_request(request("https://127.0.0.1/demo/mcp", id)));
     }
     for answer in together {
         let answer = answer.await.expect("an answer");

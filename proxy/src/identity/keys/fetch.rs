@@ -1,8 +1,10 @@
 //! Asking an issuer: OpenID Connect Discovery, then its key set.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use openidconnect::{
     DiscoveryError, HttpRequest, HttpResponse, IssuerUrl, JsonWebKey,
     core::{CoreJsonWebKey, CoreJsonWebKeyType, CoreProviderMetadata},
@@ -93,7 +95,17 @@ pub(super) async fn keys(client: &Client, issuer: &str, now: Instant) -> Result<
     let url = IssuerUrl::new(issuer.to_owned()).map_err(|error| FetchError::Discovery(error.to_string()))?;
     // Owns its client: a future that borrows it cannot be proven to be Send (rust-lang/rust#100013).
     let client = client.clone();
-    let request = move |request: HttpRequest| get(client.clone(), request);
+    // The first answer is the metadata: clients are shown it as it is, with members that the library does not know.
+    let first: Arc<OnceLock<Bytes>> = Arc::default();
+    let kept = Arc::clone(&first);
+    let request = move |request: HttpRequest| {
+        let (client, kept) = (client.clone(), Arc::clone(&kept));
+        async move {
+            let answer = get(client, request).await?;
+            kept.get_or_init(|| Bytes::copy_from_slice(answer.body()));
+            Ok(answer)
+        }
+    };
     let metadata = CoreProviderMetadata::discover_async(url, &request)
         .await
         .map_err(discovery_problem)?;
@@ -117,7 +129,8 @@ pub(super) async fn keys(client: &Client, issuer: &str, now: Instant) -> Result<
         .flatten()
         .map(|scope| scope.to_string())
         .collect();
-    Ok(KeySet::new(keys, scopes, now))
+    let metadata = first.get().cloned().unwrap_or_default();
+    Ok(KeySet::new(keys, scopes, metadata, now))
 }
 
 async fn get(client: Client, request: HttpRequest) -> Result<HttpResponse, RequestError> {

@@ -18,7 +18,7 @@ static SIGNED: LazyLock<(KeySet, String)> = LazyLock::new(|| {
     let jwk: CoreJsonWebKey = serde_json::from_value(key.jwk.clone()).expect("a JWK");
     let claims = json!({ "iss": "https://i.example", "sub": "alice", "exp": start().unix() + 60, "aud": "a" });
     (
-        KeySet::new(vec![jwk], Vec::new(), Instant::now()),
+        KeySet::new(vec![jwk], Vec::new(), bytes::Bytes::new(), Instant::now()),
         key.access_token(&claims),
     )
 });

@@ -29,7 +29,7 @@ impl Request {
         let request = http::Request::builder()
             .method(method)
             .uri(path)
-            .header("host", "proxy.test");
+            .header("host", "127.0.0.1");
         Self {
             address,
             request: request.body(Full::default()).expect("a request"),

@@ -76,26 +76,39 @@ impl Rig {
 
     /// Without waiting for Kafka.
     pub(crate) async fn start(bootstrap: &str, prefix: &str, target: Target) -> Self {
-        Self::start_with(bootstrap, prefix, target, "http://127.0.0.1:9", "").await
+        Self::start_with(bootstrap, prefix, target, "http://127.0.0.1:9", "", "").await
     }
 
     /// On the shared broker, ready, known as `public_url`, and with more settings of the target and what may follow.
     pub(crate) async fn with(target: Target, public_url: &str, settings: &str) -> Self {
+        Self::like(target, public_url, "", settings).await
+    }
+
+    /// As [`Rig::with`], and with `top` before the first section.
+    pub(crate) async fn like(target: Target, public_url: &str, top: &str, settings: &str) -> Self {
         let bootstrap = shared_broker().await;
         let prefix = format!("t{}", Uuid::now_v7().simple());
         create_topics(&bootstrap, &prefix).await;
-        let rig = Self::start_with(&bootstrap, &prefix, target, public_url, settings).await;
+        let rig = Self::start_with(&bootstrap, &prefix, target, public_url, top, settings).await;
         rig.ready().await;
         rig
     }
 
-    async fn start_with(bootstrap: &str, prefix: &str, target: Target, public_url: &str, settings: &str) -> Self {
+    async fn start_with(
+        bootstrap: &str,
+        prefix: &str,
+        target: Target,
+        public_url: &str,
+        top: &str,
+        settings: &str,
+    ) -> Self {
         let issuer = Issuer::start().await;
         let text = format!(
             r#"
             listen = "127.0.0.1:0"
             admin_listen = "127.0.0.1:0"
             public_url = "{public_url}"
+            {top}
             [kafka]
             brokers = "{bootstrap}"
             topic_prefix = "{prefix}"

@@ -1,0 +1,121 @@
+//! What the head of a request says, before anything of its body was read.
+
+use std::sync::Arc;
+
+use http::header::{HOST, ORIGIN, USER_AGENT};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, Version};
+use tapedeck_schemas::{Client, Frame, Http, Protocol};
+use uuid::Uuid;
+
+use crate::config::{Hosts, Origins};
+use crate::identity::Principal;
+use crate::listen::{Peer, client_address};
+use crate::proxy::{Proxy, Route};
+use crate::upstream::is_token_text;
+
+pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Longest revision, in bytes: they are dates.
+const LONGEST_REVISION: usize = 64;
+/// Longest user agent that is recorded, in bytes.
+const LONGEST_USER_AGENT: usize = 512;
+/// The first revision without sessions, and in which closing a stream cancels.
+const MODERN: &str = "2026-07-28";
+
+/// What every frame of the exchange says.
+pub(super) fn common_frame(proxy: &Proxy, route: &Route, peer: Peer, head: &Parts) -> Frame {
+    let headers = &head.headers;
+    let address = client_address(peer.address.ip(), headers, &proxy.config.trusted_proxies);
+    Frame {
+        exchange_id: Uuid::now_v7(),
+        target: route.target.name.clone(),
+        client: Client {
+            address: address.to_string(),
+            user_agent: text_of(headers, &USER_AGENT, LONGEST_USER_AGENT),
+            ..Client::default()
+        },
+        protocol: Protocol {
+            revision: revision_of(headers).map(str::to_owned),
+            transport: peer.transport.to_owned(),
+            session_hash: None,
+        },
+        http: Http {
+            method: Some(head.method.as_str().to_owned()),
+            ..Http::default()
+        },
+        traceparent: text_of(headers, &TRACEPARENT, 64),
+        ..Frame::default()
+    }
+}
+
+/// A header as text, cut to `longest` bytes.
+pub(super) fn text_of(headers: &HeaderMap, name: &HeaderName, longest: usize) -> Option<String> {
+    let mut text = String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned();
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest));
+    }
+    Some(text)
+}
+
+/// No Origin, as from everything but browsers, or one that is configured. A page of any other origin may not use a
+/// browser's way to the proxy (MCP, Streamable HTTP, "Security Warning").
+pub(super) fn origin_is_allowed(headers: &HeaderMap, origins: &Origins) -> bool {
+    headers
+        .get_all(ORIGIN)
+        .iter()
+        .all(|origin| origins.allow(origin.as_bytes()))
+}
+
+/// The host that the client believes to talk to: the request line's authority (HTTP/2), else the one `Host` field. A
+/// browser that was led here by a name of somebody else's (DNS rebinding) says that name.
+pub(super) fn host_is_allowed(head: &Parts, hosts: &Hosts) -> bool {
+    let mut fields = head.headers.get_all(HOST).iter();
+    let named = match (head.uri.authority(), fields.next()) {
+        (Some(authority), _) => Some(authority.clone()),
+        (None, Some(field)) => Authority::try_from(field.as_bytes()).ok(),
+        // HTTP/1.0; no browser speaks it.
+        (None, None) => return head.version < Version::HTTP_11,
+    };
+    fields.next().is_none() && named.is_some_and(|name| hosts.allow(name.host()))
+}
+
+/// With two, the proxy and the target might each go by another.
+pub(super) fn names_one_revision_at_most(headers: &HeaderMap) -> bool {
+    let mut named = headers.get_all(PROTOCOL_VERSION).iter();
+    named.next().is_none_or(|value| is_token_text(value, LONGEST_REVISION)) && named.next().is_none()
+}
+
+/// The revision that the header names, where it names one.
+pub(super) fn revision_of(headers: &HeaderMap) -> Option<&str> {
+    let named = headers.get(PROTOCOL_VERSION)?;
+    is_token_text(named, LONGEST_REVISION)
+        .then(|| named.to_str().ok())
+        .flatten()
+}
+
+/// Revisions are dates, and order as text.
+pub(super) fn is_modern(revision: &str) -> bool {
+    revision.len() == MODERN.len()
+        && revision
+            .as_bytes()
+            .iter()
+            .all(|&byte| byte == b'-' || byte.is_ascii_digit())
+        && revision >= MODERN
+}
+
+/// A principal as frames carry it.
+pub(super) fn recorded(principal: &Principal) -> Arc<tapedeck_schemas::Principal> {
+    Arc::new(tapedeck_schemas::Principal {
+        issuer: principal.issuer.clone(),
+        subject: principal.subject.clone(),
+        name: principal.name.clone(),
+        email: principal.email.clone(),
+        groups: principal.groups.clone(),
+        client_id: principal.client_id.clone(),
+        token_id: principal.token_id.clone(),
+        token_session: principal.token_session.clone(),
+        key_thumbprint: None,
+    })
+}
