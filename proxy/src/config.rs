@@ -19,6 +19,7 @@ pub use certificates::Tls;
 pub use clients::{Hosts, Origins};
 pub use credential::Credential;
 pub use issuer::{ClaimPath, Issuer, Tenant};
+pub use limits::{Limits, Rate};
 pub use public_url::PublicUrl;
 pub(crate) use public_url::is_loopback;
 pub use sessions::TagKeys;

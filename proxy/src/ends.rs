@@ -225,6 +225,15 @@ impl Tape {
         }
     }
 
+    /// From now on the frames say that a rule of the proxy's ended the exchange.
+    pub(crate) fn ended_by(&mut self, rule: &str) {
+        self.common.decision = Some(Decision {
+            rule: rule.to_owned(),
+            action: "end".to_owned(),
+            approval_id: None,
+        });
+    }
+
     /// Ends the exchange by a frame of its own that nobody waits for.
     pub(crate) fn end(&mut self, end: End) {
         if matches!(self.stage, Stage::Silent | Stage::Ended) {

@@ -9,7 +9,7 @@
 //! 2. **Route.** `/{target}/mcp`. A page of a foreign origin is refused here.
 //! 3. **Authenticate.** [`identity`] makes a [`identity::Principal`] of the bearer token, or there is none.
 //! 4. **Authorize.** The principal's groups against the target: [`identity::Authorized`], or 403.
-//! 5. **Read.** The message, at most [`config::limits::REQUEST_BODY`].
+//! 5. **Read.** The message, at most [`config::Limits::request_body`].
 //! 6. **Envelope.** Kind, method, id and name are taken from it without building a tree. What two parsers could read as
 //!    two calls is refused.
 //! 7. **Session.** [`session_tag`] verifies whose session it is and takes the tag off.
@@ -39,6 +39,7 @@ mod client_side;
 pub mod config;
 mod cors;
 mod ends;
+mod gate;
 pub mod identity;
 mod listen;
 mod metrics;

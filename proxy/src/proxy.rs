@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Method;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -13,9 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin};
-use crate::config::{Config, Target};
+use crate::client_side::AnswerBody;
+use crate::config::{Config, Limits, Target};
+use crate::gate::Gate;
 use crate::identity::Authenticator;
-use crate::listen;
+use crate::listen::{self, Peer, Service, Terms, Unreadable};
 use crate::metrics::{Flow, Metrics};
 use crate::record::{Copies, Recorder, RecorderSettings};
 use crate::route;
@@ -79,6 +82,7 @@ pub(crate) struct Proxy {
     pub(crate) recorder: Recorder,
     pub(crate) tag_keys: TagKeys,
     pub(crate) metrics: Metrics,
+    pub(crate) gate: Gate,
     pub(crate) routes: HashMap<String, Arc<Route>>,
     /// Exchanges, each in its own task: they outlive their connections.
     pub(crate) exchanges: TaskTracker,
@@ -145,6 +149,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         Authenticator::start(&config.issuers).map_err(|error| StartError::Identity(error.to_string()))?;
 
     let proxy = Arc::new(Proxy {
+        gate: Gate::new(&config.limits),
         config,
         authenticator,
         recorder,
@@ -156,29 +161,22 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         cut: CancellationToken::new(),
     });
     let sever = CancellationToken::new();
-    let clients = {
-        let shared = Arc::clone(&proxy);
-        let handler = move |peer, request| route::answer(Arc::clone(&shared), peer, request);
-        tokio::spawn(listen::serve(
-            listener,
-            tls,
-            proxy.stopping.clone(),
-            sever.clone(),
-            handler,
-        ))
+    let clients = Terms {
+        tls,
+        limits: proxy.config.limits,
+        stopping: proxy.stopping.clone(),
+        cut: sever.clone(),
     };
-    let operators = {
-        let admin = Arc::new(Admin::new(Arc::clone(&proxy), registry));
-        let handler = move |_, request| admin::answer(Arc::clone(&admin), request);
+    let operators = Terms {
+        tls: None,
+        limits: Limits::default(),
         // Health is asked for, and metrics are scraped, to the very end.
-        tokio::spawn(listen::serve(
-            admin_listener,
-            None,
-            sever.clone(),
-            sever.clone(),
-            handler,
-        ))
+        stopping: sever.clone(),
+        cut: sever.clone(),
     };
+    let admin = Operators(Arc::new(Admin::new(Arc::clone(&proxy), registry)));
+    let clients = tokio::spawn(listen::serve(listener, clients, Clients(Arc::clone(&proxy))));
+    let operators = tokio::spawn(listen::serve(admin_listener, operators, admin));
     tracing::info!(%address, %admin_address, targets = proxy.routes.len(), "serving");
     Ok(Running {
         proxy,
@@ -229,9 +227,9 @@ impl Running {
 }
 
 impl Proxy {
-    /// What ends an exchange while the proxy stops: a listening stream ends as soon as it begins to.
-    pub(crate) fn cut_for(&self, method: &Method) -> CancellationToken {
-        if method == Method::GET {
+    /// What ends an exchange while the proxy stops: one that `listens` ends as soon as it begins to.
+    pub(crate) fn cut_for(&self, listens: bool) -> CancellationToken {
+        if listens {
             self.stopping.clone()
         } else {
             self.cut.clone()
@@ -250,6 +248,33 @@ impl Proxy {
         }
         Ok(())
     }
+}
+
+/// What clients are served.
+#[derive(Clone)]
+struct Clients(Arc<Proxy>);
+
+impl Service for Clients {
+    fn answer(self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<AnswerBody>> + Send {
+        route::answer(self.0, peer, request)
+    }
+
+    fn unreadable(&self, peer: Peer, why: Unreadable) {
+        route::unreadable(&self.0, peer, why);
+    }
+}
+
+/// What operators are served.
+#[derive(Clone)]
+struct Operators(Arc<Admin>);
+
+impl Service for Operators {
+    fn answer(self, _: Peer, request: Request<Incoming>) -> impl Future<Output = Response<AnswerBody>> + Send {
+        admin::answer(self.0, request)
+    }
+
+    /// Nothing of what operators ask is on record.
+    fn unreadable(&self, _: Peer, _: Unreadable) {}
 }
 
 impl Route {

@@ -1,7 +1,7 @@
 //! Saying no: to a request before anything happened, and for an answer that will not come.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use tapedeck_wire::envelope::EnvelopeError;
 use uuid::Uuid;
@@ -36,6 +36,14 @@ pub(crate) enum Refusal {
     Unauthenticated(AuthError),
     #[error(transparent)]
     Forbidden(Forbidden),
+    #[error("too much is going on already; try again")]
+    Busy,
+    #[error("too many requests; try again")]
+    RateLimited,
+    #[error("the head of the request is too large")]
+    HeadTooLarge,
+    #[error("the body has another transfer coding than chunks")]
+    TransferCoding,
     #[error("the body is larger than {0} bytes")]
     BodyTooLarge(usize),
     #[error("the body did not arrive in time")]
@@ -65,6 +73,10 @@ impl Refusal {
             Self::HostNotAllowed => "host_not_allowed",
             Self::Unauthenticated(why) => why.label(),
             Self::Forbidden(why) => why.label(),
+            Self::Busy => "busy",
+            Self::RateLimited => "rate_limited",
+            Self::HeadTooLarge => "head_too_large",
+            Self::TransferCoding => "transfer_coding",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::BodyTimeout => "body_timeout",
             Self::BodyIncomplete => "body_incomplete",
@@ -84,6 +96,10 @@ impl Refusal {
             Self::MethodNotAllowed | Self::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
             Self::OriginNotAllowed | Self::HostNotAllowed | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Unauthenticated(why) => why.status(),
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TransferCoding => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ContentEncoding | Self::Charset => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -118,8 +134,18 @@ impl Refusal {
         if let Some(allowed) = allowed {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        match self {
+            Self::RateLimited => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // What follows on the connection may be the rest of this one.
+            Self::TransferCoding => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            _ => {}
         }
         let challenge = match self {
             Self::Unauthenticated(why) => challenge::unauthorized(why, target, scopes),
@@ -154,6 +180,9 @@ pub(crate) enum Failure {
     /// Unknown whether the target acted.
     #[error("the proxy is stopping; the call may have been executed")]
     Stopped,
+    /// Unknown whether the target acted.
+    #[error("the token has expired meanwhile; the call may have been executed")]
+    Expired,
 }
 
 impl Failure {
@@ -163,6 +192,7 @@ impl Failure {
             Interrupted::NotRecorded(_) => Some(Self::Withheld),
             Interrupted::UpstreamLost => Some(Self::UpstreamLost),
             Interrupted::Stopped => Some(Self::Stopped),
+            Interrupted::Expired => Some(Self::Expired),
             Interrupted::Cancelled => None,
         }
     }
@@ -184,6 +214,7 @@ impl Failure {
             Self::Withheld => "answer_withheld",
             Self::Encoded => "encoded_answer",
             Self::Stopped => "stopping",
+            Self::Expired => "token_expired",
         }
     }
 

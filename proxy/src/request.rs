@@ -7,6 +7,7 @@ mod message;
 mod session;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -26,6 +27,9 @@ use head::{common_frame, host_is_allowed, is_modern, names_one_revision_at_most,
 use session::{answer_head, hash_of, session_of};
 
 pub(crate) use agreement::Mismatch;
+
+/// The call of the modern revisions whose answer is a listening stream.
+const LISTEN: &str = "subscriptions/listen";
 
 /// Longest `Last-Event-ID` that is recorded, in bytes.
 const LONGEST_EVENT_ID: usize = 1024;
@@ -59,6 +63,10 @@ pub(crate) async fn serve(
         tape.refuse(why.rule(), why.status().as_u16(), body);
     };
 
+    let Some(_place) = proxy.gate.exchange() else {
+        return refuse(client, tape, Refusal::Busy, None);
+    };
+
     // Route. Which target is known; here is what no target would ever be sent.
     if ![Method::POST, Method::GET, Method::DELETE].contains(&head.method) {
         return refuse(client, tape, Refusal::MethodNotAllowed, None);
@@ -69,6 +77,12 @@ pub(crate) async fn serve(
     if !host_is_allowed(&head, &proxy.config.hosts) {
         return refuse(client, tape, Refusal::HostNotAllowed, None);
     }
+    if !head::fits(&head, proxy.config.limits.request_head) {
+        return refuse(client, tape, Refusal::HeadTooLarge, None);
+    }
+    if !head::is_plainly_framed(&head.headers) {
+        return refuse(client, tape, Refusal::TransferCoding, None);
+    }
 
     // Authenticate.
     let principal = match proxy.authenticator.authenticate(&head.headers).await {
@@ -77,12 +91,17 @@ pub(crate) async fn serve(
     };
     tape.belongs_to(head::recorded(&principal), &principal.tenant);
 
+    if !proxy.gate.admits(&principal, Instant::now()) {
+        return refuse(client, tape, Refusal::RateLimited, None);
+    }
+
     // Authorize. What is refused is read all the same: the record says what was asked for.
     let authorized = principal.authorize(&route.target).map_err(Refusal::Forbidden);
 
     // Read.
+    let mut room = proxy.gate.room();
     let body = if head.method == Method::POST {
-        match message::read(&head.headers, body).await {
+        match message::read(&head.headers, body, &proxy.config.limits, &mut room).await {
             Ok(body) => Some(body),
             Err(why) => return refuse(client, tape, authorized.err().unwrap_or(why), None),
         }
@@ -143,7 +162,17 @@ pub(crate) async fn serve(
 
     // Record, and wait until it is durable.
     let going_cancels = modern || head.method == Method::GET;
-    let mut patience = Patience::new(client.gone(), proxy.cut_for(&head.method), going_cancels);
+    let listens = head.method == Method::GET
+        || tape
+            .asked()
+            .is_some_and(|asked| asked.method.as_deref() == Some(LISTEN));
+    let grace = if listens {
+        Duration::ZERO
+    } else {
+        proxy.config.limits.call_grace
+    };
+    let expires = head::expiry(&principal, grace);
+    let mut patience = Patience::new(client.gone(), proxy.cut_for(listens), going_cancels, expires);
     let content_type = text_of(&head.headers, &CONTENT_TYPE, 256);
     let claimed = envelope.map_or((None, None), |envelope| (envelope.client_name, envelope.client_version));
     let fail = |mut client: ClientSide, tape: &Tape, why: &Failure| {
@@ -178,6 +207,7 @@ pub(crate) async fn serve(
         answer = forward(&route.upstream, &may, on_record, asked, body) => answer,
         why = patience.ends() => return interrupted(client, tape, why, fail),
     };
+    drop(room);
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
@@ -220,6 +250,10 @@ fn interrupted(client: ClientSide, mut tape: Tape, why: Interrupted, fail: impl 
             End::Aborted
         }
         Interrupted::Stopped => End::Aborted,
+        Interrupted::Expired => {
+            tape.ended_by("token_expired");
+            End::Aborted
+        }
         Interrupted::UpstreamLost => End::UpstreamLost,
         Interrupted::Cancelled => End::Cancelled,
     };

@@ -6,12 +6,16 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use tapedeck_schemas::{Client, Frame, Protocol};
+use uuid::Uuid;
 
 use crate::client_side::{self, AnswerBody};
 use crate::cors::{self, Readers};
+use crate::ends::Tape;
 use crate::identity::challenge;
-use crate::listen::Peer;
+use crate::listen::{Peer, Unreadable};
 use crate::proxy::{Proxy, Route};
+use crate::record::Copies;
 use crate::request;
 
 enum Place<'a> {
@@ -125,6 +129,30 @@ fn document(proxy: &Proxy, target: &str, request: &Request<Incoming>, document: 
         .metrics
         .answered(target, request.method(), response.status().as_u16());
     response
+}
+
+/// Records that something came of which no request could be made. Nobody is known, and no target.
+pub(crate) fn unreadable(proxy: &Proxy, peer: Peer, why: Unreadable) {
+    let (rule, status) = match why {
+        Unreadable::Malformed => ("malformed_http", StatusCode::BAD_REQUEST),
+        Unreadable::HeadTooLarge => ("head_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+    };
+    tracing::debug!(reason = rule, "refused");
+    proxy.metrics.refused(rule);
+    let frame = Frame {
+        exchange_id: Uuid::now_v7(),
+        client: Client {
+            address: peer.address.ip().to_canonical().to_string(),
+            ..Client::default()
+        },
+        protocol: Protocol {
+            transport: peer.transport.to_owned(),
+            ..Protocol::default()
+        },
+        ..Frame::default()
+    };
+    // No promise of how many copies there are hangs on a refusal.
+    Tape::of_stranger(proxy.recorder.clone(), Copies::One, frame).refuse(rule, status.as_u16(), None);
 }
 
 /// An answer that is no exchange's.

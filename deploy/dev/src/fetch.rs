@@ -122,6 +122,59 @@ pub async fn maven(
     Ok(vacancy.seal()?)
 }
 
+/// Installs the packages that `requirements.txt` in `deploy/dev/RECIPE` pins, into `lib/` of the folder that it returns, and
+/// unpacks `tree`, a folder of `source`'s source package, beside it. `source` is `NAME==VERSION`.
+///
+/// # Errors
+/// When pip fails, or the folder cannot be used.
+pub async fn python(
+    folder: &Folder,
+    recipe: &str,
+    source: &str,
+    tree: &str,
+    progress: &dyn Progress,
+) -> Result<PathBuf, FetchError> {
+    let file = folder
+        .workspace()
+        .join("deploy/dev")
+        .join(recipe)
+        .join("requirements.txt");
+    let requirements = read(&file)?;
+    let name = format!("{recipe}-python");
+    let part = Part {
+        name: &name,
+        version: source.rsplit('=').next().unwrap_or(source),
+        recipe: &requirements,
+    };
+    let vacancy = match folder.part(&part, progress).await? {
+        Slot::Installed(path) => return Ok(path),
+        Slot::Vacant(vacancy) => vacancy,
+    };
+    prerequisites::check(&[Prerequisite::Python])?;
+    progress.report(Step::Installing {
+        part: &name,
+        what: "from PyPI",
+    });
+    let pip = |verb| {
+        let launch = Launch::new("pip", "python3", vacancy.log()).current_dir(vacancy.path());
+        launch.args(["-m", "pip", verb, "--quiet", "--disable-pip-version-check"])
+    };
+    let install = pip("install")
+        .args(["--target", "lib", "--only-binary", ":all:", "--requirement"])
+        .arg(file);
+    complete(&install, &name, DOWNLOAD).await?;
+    let package = source.split('=').next().unwrap_or(source);
+    let download = pip("download").args(["--no-deps", "--no-binary", package, "--dest", "source", source]);
+    complete(&download, &name, DOWNLOAD).await?;
+    let root = source.replace("==", "-");
+    let unpack = Launch::new("tar", "tar", vacancy.log())
+        .current_dir(vacancy.path())
+        .args(["-xzf", &format!("source/{root}.tar.gz"), "--strip-components=1"])
+        .arg(format!("{root}/{tree}"));
+    complete(&unpack, &name, DOWNLOAD).await?;
+    Ok(vacancy.seal()?)
+}
+
 /// Installs a program from crates.io with the versions of its own lock file, optimized just enough. Returns the folder
 /// that holds it in `bin/`.
 ///

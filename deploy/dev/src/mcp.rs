@@ -1,11 +1,14 @@
 //! MCP servers and an MCP client that nobody here wrote.
 //!
 //! [`everything`] is the protocol project's reference server. [`Probe`] is a small server on the official SDK for tests:
-//! its answers can be foretold, and it says what reached it. [`Visit`] drives the official SDK's client.
+//! its answers can be foretold, and it says what reached it. [`Visit`] drives the official SDK's client. [`Conformance`] is the
+//! protocol project's conformance suite, with a server that passes it.
 
+mod conformance;
 mod probe;
 mod visit;
 
+pub use conformance::{Conformance, ConformanceServer, Outcomes};
 pub use probe::{Accounts, Probe, ProbeOptions, Received};
 pub use visit::{Call, Caller, Line, Transcript, Visit};
 

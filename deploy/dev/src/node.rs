@@ -207,7 +207,7 @@ impl Node {
 }
 
 /// Node finds packages beside the scripts that import them, so a link stands for them there.
-fn lay_out(source: &Path, packages: &Path, scripts: &Path) -> io::Result<()> {
+pub(crate) fn lay_out(source: &Path, packages: &Path, scripts: &Path) -> io::Result<()> {
     for entry in fs::read_dir(source)? {
         let path = entry?.path();
         if let (Some("mjs"), Some(name)) = (path.extension().and_then(|e| e.to_str()), path.file_name()) {

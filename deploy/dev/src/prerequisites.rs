@@ -14,6 +14,8 @@ pub enum Prerequisite {
     Node,
     /// npm: gets ClickHouse and what Node.js runs.
     Npm,
+    /// Python 3.10 or newer with pip: runs the server of the conformance tests.
+    Python,
     /// A C compiler: builds librdkafka and the embedded broker's SQLite.
     CCompiler,
     /// make: builds librdkafka.
@@ -85,6 +87,7 @@ impl Prerequisite {
             Self::Maven => "Maven (`mvn`)",
             Self::Node => "Node.js 20 or newer (`node`)",
             Self::Npm => "npm (`npm`)",
+            Self::Python => "Python 3.10 or newer with pip (`python3 -m pip`)",
             Self::CCompiler => "a C compiler (`cc`)",
             Self::Make => "make (`make`)",
             Self::OpenSsl => "OpenSSL's headers, found by pkg-config",
@@ -97,6 +100,7 @@ impl Prerequisite {
             Self::Maven => "package maven, or https://maven.apache.org/download.cgi",
             Self::Node => "package nodejs where it is new enough, or https://nodejs.org",
             Self::Npm => "package npm; it comes with Node.js from https://nodejs.org",
+            Self::Python => "packages python3 and python3-pip, or https://www.python.org",
             Self::CCompiler => "package gcc",
             Self::Make => "package make",
             Self::OpenSsl => "packages libssl-dev and pkg-config",
@@ -109,6 +113,7 @@ impl Prerequisite {
             Self::Maven => "maven",
             Self::Node => "nodejs",
             Self::Npm => "npm",
+            Self::Python => "python3-pip",
             Self::CCompiler => "gcc",
             Self::Make => "make",
             Self::OpenSsl => "libssl-dev pkg-config",
@@ -117,10 +122,11 @@ impl Prerequisite {
 
     fn find(self) -> Finding {
         match self {
-            Self::Java => versioned("java", "-version", 17, java_major),
-            Self::Node => versioned("node", "--version", 20, node_major),
+            Self::Java => versioned("java", &["-version"], 17, java_major),
+            Self::Node => versioned("node", &["--version"], 20, node_major),
             Self::Maven => present("mvn", &["--version"]),
             Self::Npm => present("npm", &["--version"]),
+            Self::Python => versioned("python3", &["-m", "pip", "--version"], 10, python_minor),
             Self::CCompiler => present("cc", &["--version"]),
             Self::Make => present("make", &["--version"]),
             Self::OpenSsl => present("pkg-config", &["--exists", "openssl"]),
@@ -151,10 +157,10 @@ fn present(program: &str, arguments: &[&str]) -> Finding {
     ask(program, arguments).map_or_else(|finding| finding, |_| Finding::Sufficient)
 }
 
-fn versioned(program: &str, argument: &str, least: u32, major: fn(&str) -> Option<u32>) -> Finding {
-    match ask(program, &[argument]) {
+fn versioned(program: &str, arguments: &[&str], least: u32, number: fn(&str) -> Option<u32>) -> Finding {
+    match ask(program, arguments) {
         Err(finding) => finding,
-        Ok(said) => match major(&said) {
+        Ok(said) => match number(&said) {
             Some(found) if found >= least => Finding::Sufficient,
             Some(found) => Finding::TooOld(found),
             None => Finding::Unclear(said),
@@ -189,6 +195,12 @@ fn node_major(said: &str) -> Option<u32> {
         .ok()
 }
 
+/// `pip 23.2.1 from /usr/lib/python3/dist-packages/pip (python 3.11)` is 11.
+fn python_minor(said: &str) -> Option<u32> {
+    let (_, version) = said.rsplit_once("(python 3.")?;
+    version.split_once(')')?.0.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,6 +220,8 @@ mod tests {
         assert_eq!(java_major("command not understood"), None);
         assert_eq!(node_major("v20.20.2\n"), Some(20));
         assert_eq!(node_major("20.20.2"), None);
+        assert_eq!(python_minor("pip 23.2.1 from /usr/lib/pip (python 3.11)\n"), Some(11));
+        assert_eq!(python_minor("pip 20.3.4 from /usr/lib/pip (python 2.7)"), None);
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl Child {
         }
     }
 
-    fn ended(&self, status: ExitStatus) -> ProcessError {
+    pub(crate) fn ended(&self, status: ExitStatus) -> ProcessError {
         ProcessError::Ended {
             name: self.name.clone(),
             status,
@@ -214,7 +214,7 @@ impl Child {
         }
     }
 
-    fn not_ready(&self, within: Duration, reason: String) -> ProcessError {
+    pub(crate) fn not_ready(&self, within: Duration, reason: String) -> ProcessError {
         let (name, log, tail) = (self.name.clone(), self.log.clone(), self.log_tail());
         ProcessError::NotReady {
             name,

@@ -155,4 +155,6 @@ pub(crate) enum Interrupted {
     Cancelled,
     /// The proxy had to stop, or nobody waited for too long.
     Stopped,
+    /// The token that it was asked with has expired.
+    Expired,
 }

@@ -23,16 +23,19 @@ pub(crate) struct Patience {
     drain: Duration,
     /// Set when the client has gone and that does not cancel.
     deadline: Option<Instant>,
+    /// When the token's word, and its grace, is over.
+    expires: Instant,
 }
 
 impl Patience {
-    pub(crate) fn new(gone: CancellationToken, cut: CancellationToken, going_cancels: bool) -> Self {
+    pub(crate) fn new(gone: CancellationToken, cut: CancellationToken, going_cancels: bool, expires: Instant) -> Self {
         Self {
             gone,
             cut,
             going_cancels,
             drain: DRAIN,
             deadline: None,
+            expires,
         }
     }
 
@@ -47,6 +50,7 @@ impl Patience {
             };
             tokio::select! {
                 () = self.cut.cancelled() => return Interrupted::Stopped,
+                () = tokio::time::sleep_until(self.expires) => return Interrupted::Expired,
                 () = gone => {}
             }
             match self.deadline {
@@ -62,10 +66,14 @@ impl Patience {
 mod tests {
     use super::*;
 
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
     fn of_a_client_that_has_gone(going_cancels: bool) -> Patience {
         let gone = CancellationToken::new();
         gone.cancel();
-        let mut patience = Patience::new(gone, CancellationToken::new(), going_cancels);
+        let mut patience = Patience::new(gone, CancellationToken::new(), going_cancels, later());
         patience.drain = Duration::from_millis(40);
         patience
     }
@@ -97,7 +105,15 @@ mod tests {
     async fn a_proxy_that_stops_ends_the_exchange_although_its_client_waits() {
         let cut = CancellationToken::new();
         cut.cancel();
-        let mut patience = Patience::new(CancellationToken::new(), cut, false);
+        let mut patience = Patience::new(CancellationToken::new(), cut, false, later());
         assert_eq!(patience.ends().await, Interrupted::Stopped);
+    }
+
+    #[tokio::test]
+    async fn an_exchange_ends_with_the_word_of_its_token() {
+        let soon = Instant::now() + Duration::from_millis(20);
+        let mut patience = Patience::new(CancellationToken::new(), CancellationToken::new(), true, soon);
+        assert_eq!(patience.ends().await, Interrupted::Expired);
+        assert!(Instant::now() >= patience.expires);
     }
 }

@@ -1,10 +1,10 @@
 //! What may stand in the file: keys and types, no rules. Mistakes of type are reported while it is read; a key that
 //! is not read here is unknown.
 
-use std::{net::SocketAddr, ops::Range, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, ops::Range, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
-use tapedeck_config::{Field, FromToml, Kafka, Node, OneOrMany, SecretSource, Section};
+use tapedeck_config::{ByteSize, Field, FromToml, Kafka, Node, OneOrMany, SecretSource, Section};
 use url::Url;
 
 pub(super) struct RawConfig<'a> {
@@ -18,6 +18,7 @@ pub(super) struct RawConfig<'a> {
     /// `None`: absent or wrong, and reported.
     pub(super) kafka: Option<Kafka>,
     pub(super) tag_keys: Option<Field<'a, Vec<SecretSource>>>,
+    pub(super) limits: Option<RawLimits<'a>>,
     pub(super) issuers: Vec<RawIssuer<'a>>,
     pub(super) targets: Vec<RawTarget<'a>>,
     /// Where the file as a whole begins.
@@ -27,6 +28,20 @@ pub(super) struct RawConfig<'a> {
 pub(super) struct RawTls<'a> {
     pub(super) certificate: Field<'a, PathBuf>,
     pub(super) key: Field<'a, PathBuf>,
+}
+
+pub(super) struct RawLimits<'a> {
+    pub(super) connections: Field<'a, NonZeroU32>,
+    pub(super) in_flight: Field<'a, NonZeroU32>,
+    pub(super) request_head: Field<'a, ByteSize>,
+    pub(super) request_body: Field<'a, ByteSize>,
+    pub(super) request_bodies: Field<'a, ByteSize>,
+    pub(super) head_time: Field<'a, Duration>,
+    pub(super) body_time: Field<'a, Duration>,
+    pub(super) write_time: Field<'a, Duration>,
+    pub(super) requests_per_second: Field<'a, NonZeroU32>,
+    pub(super) burst: Field<'a, NonZeroU32>,
+    pub(super) call_grace: Field<'a, Duration>,
 }
 
 pub(super) struct RawIssuer<'a> {
@@ -81,6 +96,19 @@ impl<'a> RawConfig<'a> {
             }),
             kafka: kafka.and_then(|kafka| Kafka::read(&kafka)),
             tag_keys: root.section("sessions").map(|sessions| sessions.field("tag_keys")),
+            limits: root.section("limits").map(|limits| RawLimits {
+                connections: limits.field("connections"),
+                in_flight: limits.field("in_flight"),
+                request_head: limits.field("request_head"),
+                request_body: limits.field("request_body"),
+                request_bodies: limits.field("request_bodies"),
+                head_time: limits.field("head_time"),
+                body_time: limits.field("body_time"),
+                write_time: limits.field("write_time"),
+                requests_per_second: limits.field("requests_per_second"),
+                burst: limits.field("burst"),
+                call_grace: limits.field("call_grace"),
+            }),
             issuers: root.sections("issuer").iter().map(RawIssuer::read).collect(),
             targets: root.sections("target").iter().map(RawTarget::read).collect(),
             span: root.span(),

@@ -9,7 +9,7 @@ use std::{
 use ipnet::IpNet;
 use tapedeck_config::{Environment, Errors, Kafka, Section};
 
-use super::{Hosts, Issuer, Origins, PublicUrl, TagKeys, Target, Tls, clients, raw::RawConfig};
+use super::{Hosts, Issuer, Limits, Origins, PublicUrl, TagKeys, Target, Tls, clients, raw::RawConfig};
 
 /// Where metrics and health are served when the file does not say: this machine only, and the port that Prometheus
 /// exporters of OpenTelemetry use.
@@ -36,6 +36,8 @@ pub struct Config {
     pub kafka: Kafka,
     /// The keys of session tags.
     pub tag_keys: TagKeys,
+    /// What clients may cost, and how long they may take.
+    pub limits: Limits,
     /// Who may issue tokens: at least one, each URL once.
     pub issuers: Vec<Issuer>,
     /// The MCP servers behind the proxy: at least one, each name once.
@@ -93,6 +95,7 @@ impl Config {
         }
         let tag_keys = TagKeys::build(raw.tag_keys, reader, &mut warnings);
 
+        let limits = Limits::build(raw.limits, reader);
         let issuers: Vec<Option<Issuer>> = raw.issuers.into_iter().map(|raw| Issuer::build(raw, reader)).collect();
         if issuers.is_empty() {
             reader.problem(
@@ -130,6 +133,7 @@ impl Config {
             tls,
             kafka: raw.kafka?,
             tag_keys: tag_keys?,
+            limits,
             issuers,
             targets: targets.into_iter().collect::<Option<_>>()?,
             warnings,

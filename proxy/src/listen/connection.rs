@@ -13,8 +13,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+use super::Unreadable;
+use super::stalled::Taken;
 use crate::client_side::AnswerBody;
-use crate::config::limits::{HEAD_OR_IDLE_TIME, REQUEST_FIELDS, REQUEST_HEAD};
+use crate::config::Limits;
+use crate::config::limits::REQUEST_FIELDS;
 
 /// Requests at once on one HTTP/2 connection.
 const CONCURRENT_STREAMS: u32 = 250;
@@ -42,37 +45,44 @@ impl Protocol {
     }
 }
 
-/// Serves a connection to its end; once `stopping`, to the end of the answer that it is in.
-pub(super) async fn run<I, S>(protocol: Protocol, io: I, service: S, stopping: CancellationToken)
+/// Serves a connection to its end; once `stopping`, to the end of the answer that it is in. Says if it ended because what
+/// came was no HTTP.
+pub(super) async fn run<I, S>(
+    protocol: Protocol,
+    io: I,
+    service: S,
+    limits: Limits,
+    stopping: CancellationToken,
+) -> Option<Unreadable>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<AnswerBody>, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    let io = TokioIo::new(io);
+    let io = TokioIo::new(Taken::new(io, limits.write_time));
     match protocol {
         Protocol::Http1 => {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_OR_IDLE_TIME)
+                .header_read_timeout(limits.head_time)
                 .max_headers(REQUEST_FIELDS)
-                .max_buf_size(REQUEST_HEAD.max(8192))
+                .max_buf_size(limits.request_head.max(8192))
                 .serve_connection(io, service);
-            finish(connection, http1::Connection::graceful_shutdown, stopping).await;
+            finish(connection, http1::Connection::graceful_shutdown, stopping).await
         }
         Protocol::Http2 => {
             let connection = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .keep_alive_interval(PING_INTERVAL)
                 .max_concurrent_streams(CONCURRENT_STREAMS)
-                .max_header_list_size(REQUEST_HEAD as u32)
+                .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
                 .serve_connection(io, service);
-            finish(connection, http2::Connection::graceful_shutdown, stopping).await;
+            finish(connection, http2::Connection::graceful_shutdown, stopping).await
         }
     }
 }
 
-async fn finish<C>(connection: C, shut: impl FnOnce(Pin<&mut C>), stopping: CancellationToken)
+async fn finish<C>(connection: C, shut: impl FnOnce(Pin<&mut C>), stopping: CancellationToken) -> Option<Unreadable>
 where
     C: Future<Output = hyper::Result<()>>,
 {
@@ -84,7 +94,11 @@ where
             connection.await
         }
     };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a client's connection ended");
+    let error = outcome.err()?;
+    tracing::debug!(%error, "a client's connection ended");
+    if error.is_parse_too_large() {
+        Some(Unreadable::HeadTooLarge)
+    } else {
+        error.is_parse().then_some(Unreadable::Malformed)
     }
 }

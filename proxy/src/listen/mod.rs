@@ -2,17 +2,20 @@
 
 mod address;
 mod connection;
+mod stalled;
 mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +24,7 @@ pub(crate) use address::client_address;
 pub(crate) use tls::acceptor;
 
 use crate::client_side::AnswerBody;
+use crate::config::Limits;
 use crate::socket;
 use connection::Protocol;
 
@@ -37,31 +41,59 @@ pub(crate) struct Peer {
     pub(crate) transport: &'static str,
 }
 
+/// Why a connection ended before a request could be made of what came on it. The client was answered by hyper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// No HTTP, or a length, a name or a value that HTTP does not allow.
+    Malformed,
+    /// A head over its limits.
+    HeadTooLarge,
+}
+
+/// What a listener serves.
+pub(crate) trait Service: Clone + Send + Sync + 'static {
+    /// Answers a request.
+    fn answer(self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<AnswerBody>> + Send;
+
+    /// Hears of what could not be read.
+    fn unreadable(&self, peer: Peer, why: Unreadable);
+}
+
+/// How a listener serves.
+#[derive(Clone)]
+pub(crate) struct Terms {
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) limits: Limits,
+    /// No new connections; each finishes its answer.
+    pub(crate) stopping: CancellationToken,
+    /// All end now.
+    pub(crate) cut: CancellationToken,
+}
+
 /// Serves connections until `stopping`, then lets each finish its answer, until `cut`.
 ///
 /// Returns once no connection is left.
-pub(crate) async fn serve<H, F>(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    stopping: CancellationToken,
-    cut: CancellationToken,
-    handler: H,
-) where
-    H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<AnswerBody>> + Send + 'static,
-{
+pub(crate) async fn serve(listener: TcpListener, terms: Terms, service: impl Service) {
     let connections = TaskTracker::new();
+    let room = Arc::new(Semaphore::new(terms.limits.connections));
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopping.cancelled() => break,
+        // Those that find no room wait in the operating system's queue.
+        let accepted = async {
+            let place = Arc::clone(&room).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            accepted = accepted => accepted,
+            () = terms.stopping.cancelled() => break,
         };
         match accepted {
             Ok((stream, address)) => {
-                let (tls, handler, stopping, cut) = (tls.clone(), handler.clone(), stopping.clone(), cut.clone());
+                let (terms, service) = (terms.clone(), service.clone());
                 connections.spawn(async move {
+                    let _place = place;
+                    let cut = terms.cut.clone();
                     tokio::select! {
-                        () = one_connection(stream, address, tls, stopping, handler) => {}
+                        () = one_connection(stream, address, terms, service) => {}
                         () = cut.cancelled() => {}
                     }
                 });
@@ -77,35 +109,46 @@ pub(crate) async fn serve<H, F>(
     connections.wait().await;
 }
 
-async fn one_connection<H, F>(
-    stream: TcpStream,
-    address: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    stopping: CancellationToken,
-    handler: H,
-) where
-    H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<AnswerBody>> + Send + 'static,
-{
+async fn one_connection(stream: TcpStream, address: SocketAddr, terms: Terms, service: impl Service) {
     if let Err(error) = socket::prepare(&stream) {
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    let service = |transport| {
+    let peer = |protocol: Protocol| Peer {
+        address,
+        transport: protocol.name(),
+    };
+    let of_http = |protocol: Protocol| {
+        let service = service.clone();
         service_fn(move |request| {
-            let answer = handler(Peer { address, transport }, request);
+            let answer = service.clone().answer(peer(protocol), request);
             async move { Ok::<_, Infallible>(answer.await) }
         })
     };
-    let Some(acceptor) = tls else {
-        return connection::run(Protocol::Http1, stream, service(Protocol::Http1.name()), stopping).await;
-    };
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => {
-            let protocol = Protocol::negotiated(stream.get_ref().1.alpn_protocol());
-            connection::run(protocol, stream, service(protocol.name()), stopping).await;
+    let Terms {
+        tls, limits, stopping, ..
+    } = terms;
+    let (protocol, unreadable) = match tls {
+        None => {
+            let plain = Protocol::Http1;
+            (
+                plain,
+                connection::run(plain, stream, of_http(plain), limits, stopping).await,
+            )
         }
-        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-        Err(_) => tracing::debug!("a TLS handshake took too long"),
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let protocol = Protocol::negotiated(stream.get_ref().1.alpn_protocol());
+                (
+                    protocol,
+                    connection::run(protocol, stream, of_http(protocol), limits, stopping).await,
+                )
+            }
+            Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => return tracing::debug!("a TLS handshake took too long"),
+        },
+    };
+    if let Some(why) = unreadable {
+        service.unreadable(peer(protocol), why);
     }
 }

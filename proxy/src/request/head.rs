@@ -1,12 +1,14 @@
 //! What the head of a request says, before anything of its body was read.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use http::header::{HOST, ORIGIN, USER_AGENT};
+use http::header::{HOST, ORIGIN, TRANSFER_ENCODING, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use tapedeck_schemas::{Client, Frame, Http, Protocol};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::{Hosts, Origins};
@@ -81,6 +83,25 @@ pub(super) fn host_is_allowed(head: &Parts, hosts: &Hosts) -> bool {
     fields.next().is_none() && named.is_some_and(|name| hosts.allow(name.host()))
 }
 
+/// Whether the head is within its limit: hyper's buffer may be larger than that by what one read brings.
+pub(super) fn fits(head: &Parts, longest: usize) -> bool {
+    let line = head.method.as_str().len() + head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let fields = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + fields.sum::<usize>() <= longest
+}
+
+/// Whether the body is in chunks at most. Another coding would hide what it says, and with two of them something on the
+/// way may have seen another end of it (RFC 9112, section 6.3). Beside `Content-Length`, hyper goes by the chunks and
+/// closes the connection.
+pub(super) fn is_plainly_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_none_or(is_plain) && codings.next().is_none()
+}
+
 /// With two, the proxy and the target might each go by another.
 pub(super) fn names_one_revision_at_most(headers: &HeaderMap) -> bool {
     let mut named = headers.get_all(PROTOCOL_VERSION).iter();
@@ -93,6 +114,14 @@ pub(super) fn revision_of(headers: &HeaderMap) -> Option<&str> {
     is_token_text(named, LONGEST_REVISION)
         .then(|| named.to_str().ok())
         .flatten()
+}
+
+/// When the token's word is over, on the clock that waits; a `grace` later where there is one.
+pub(super) fn expiry(principal: &Principal, grace: Duration) -> Instant {
+    // A token for longer than this is cut, too: some clocks overflow.
+    const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    let left = principal.expires.duration_since(SystemTime::now()).unwrap_or_default();
+    Instant::now() + left.saturating_add(grace).min(LONGEST)
 }
 
 /// Revisions are dates, and order as text.

@@ -9,14 +9,12 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use crate::config::limits::REQUEST_BODY;
+use crate::config::Limits;
+use crate::gate::Room;
 use crate::refusal::Refusal;
 
-/// Time for a body to arrive, all of it.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What of a body that nobody reads is taken off the wire before the connection is closed.
-const DISCARDED: usize = 16 * REQUEST_BODY;
+/// What of a body that nobody reads is taken off the wire before the connection is closed, in bytes.
+const DISCARDED: usize = 64 * 1024 * 1024;
 
 /// Time for that.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,8 +47,13 @@ impl Drop for Unread {
     }
 }
 
-/// All of the body, at most [`REQUEST_BODY`] bytes of it. One that arrives in one piece is not copied.
-pub(super) async fn read(headers: &HeaderMap, mut body: Unread) -> Result<Bytes, Refusal> {
+/// All of the body, which takes what it needs of `room`. One that arrives in one piece is not copied.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    mut body: Unread,
+    limits: &Limits,
+    room: &mut Room,
+) -> Result<Bytes, Refusal> {
     let Some(incoming) = body.0.as_mut() else {
         return Ok(Bytes::new());
     };
@@ -64,10 +67,10 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Unread) -> Result<Bytes,
     if !is_utf8(headers) {
         return Err(Refusal::Charset);
     }
-    if incoming.size_hint().lower() > REQUEST_BODY as u64 {
-        return Err(Refusal::BodyTooLarge(REQUEST_BODY));
+    if incoming.size_hint().lower() > limits.request_body as u64 {
+        return Err(Refusal::BodyTooLarge(limits.request_body));
     }
-    let whole = tokio::time::timeout(BODY_TIMEOUT, collect(incoming))
+    let whole = tokio::time::timeout(limits.body_time, collect(incoming, limits.request_body, room))
         .await
         .map_err(|_| Refusal::BodyTimeout)??;
     body.0 = None;
@@ -92,15 +95,18 @@ fn is_utf8(headers: &HeaderMap) -> bool {
     fields.next().is_none() && field.as_bytes().split(|&byte| byte == b';').all(names_utf8)
 }
 
-async fn collect(body: &mut Incoming) -> Result<Bytes, Refusal> {
+async fn collect(body: &mut Incoming, longest: usize, room: &mut Room) -> Result<Bytes, Refusal> {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Refusal::BodyIncomplete)?.into_data() else {
             continue;
         };
-        if first.len() + more.len() + data.len() > REQUEST_BODY {
-            return Err(Refusal::BodyTooLarge(REQUEST_BODY));
+        if first.len() + more.len() + data.len() > longest {
+            return Err(Refusal::BodyTooLarge(longest));
+        }
+        if !room.grow(data.len()) {
+            return Err(Refusal::Busy);
         }
         if first.is_empty() {
             first = data;

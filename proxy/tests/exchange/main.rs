@@ -3,6 +3,8 @@
 mod browsers;
 mod ends;
 mod kafka_away;
+mod limits;
+mod malformed;
 mod passing;
 mod refusals;
 mod revisions;

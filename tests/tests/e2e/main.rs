@@ -2,6 +2,7 @@
 
 mod audit;
 mod configuration;
+mod conformance;
 mod console;
 mod conversation;
 mod credential;

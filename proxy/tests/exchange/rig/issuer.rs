@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -75,13 +75,18 @@ impl Issuer {
 
     /// An access token for ten minutes.
     pub(crate) fn token(&self, subject: &str, groups: &[&str]) -> String {
+        self.token_for(subject, groups, Duration::from_secs(600))
+    }
+
+    /// An access token for so long.
+    pub(crate) fn token_for(&self, subject: &str, groups: &[&str], lifetime: Duration) -> String {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .expect("after 1970")
             .as_secs();
         self.sign(&json!({
             "iss": self.url(), "aud": "tapedeck", "sub": subject, "groups": groups, "client_id": "test-client",
-            "iat": now, "exp": now + 600, "jti": uuid::Uuid::now_v7().to_string(),
+            "iat": now, "exp": now + lifetime.as_secs(), "jti": uuid::Uuid::now_v7().to_string(),
         }))
     }
 
