@@ -21,3 +21,21 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     let keepalive = TcpKeepalive::new().with_time(SILENCE).with_interval(PAUSE);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn small_writes_go_out_at_once_and_silent_ends_are_asked() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let stream = TcpStream::connect(listener.local_addr().expect("an address"))
+            .await
+            .expect("a connection");
+        prepare(&stream).expect("connected");
+        assert!(stream.nodelay().expect("an option"));
+        assert!(SockRef::from(&stream).keepalive().expect("an option"));
+    }
+}

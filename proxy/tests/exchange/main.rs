@@ -5,6 +5,7 @@ mod ends;
 mod kafka_away;
 mod limits;
 mod malformed;
+mod outcomes;
 mod passing;
 mod refusals;
 mod revisions;

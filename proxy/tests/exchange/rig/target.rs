@@ -22,6 +22,8 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) method: String,
+    /// With the query, if there is one.
+    pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
@@ -130,6 +132,7 @@ impl Target {
                         let body = body.collect().await.expect("a whole body").to_bytes();
                         let seen = Seen {
                             method: head.method.to_string(),
+                            path: head.uri.to_string(),
                             headers: head.headers,
                             body,
                         };
