@@ -304,11 +304,12 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn recorder_settings(config: &Config) -> RecorderSettings {
     let kafka = &config.kafka;
-    let mut options: std::collections::BTreeMap<String, String> = kafka
-        .client_config()
+    let client = kafka.client_config();
+    // By name, for in its map the crate puts something else in the place of secrets.
+    let mut options: std::collections::BTreeMap<String, String> = client
         .config_map()
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .into_keys()
+        .filter_map(|name| Some((name.to_owned(), client.get(name)?.to_owned())))
         .collect();
     options.remove("bootstrap.servers");
     RecorderSettings {
