@@ -12,10 +12,10 @@ use rdkafka::types::RDKafkaErrorCode;
 use tapedeck_schemas::{Digest, Kind};
 use uuid::Uuid;
 
-use super::NotRecorded;
 use super::backlog::{SealedFrame, Ticket};
 use super::in_flight::InFlight;
 use super::ledger::Ledger;
+use super::{NotRecorded, TopicRole};
 
 /// Proof that a frame is on record: the broker has acknowledged it. Only a [`Pending`] makes one.
 ///
@@ -167,7 +167,11 @@ impl Delivery {
                     place.ledger.failed();
                     self.in_flight.metrics.not_recorded(NotRecorded::Undelivered(code));
                 }
-                self.in_flight.failed(code);
+                let role = match place {
+                    Some(_) => TopicRole::Frames,
+                    None => TopicRole::Control,
+                };
+                self.in_flight.failed(role, code);
             }
         }
         if let Some(ticket) = self.ticket {

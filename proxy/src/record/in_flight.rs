@@ -7,11 +7,11 @@ use std::time::Duration;
 use rdkafka::types::RDKafkaErrorCode;
 use tapedeck_schemas::Kind;
 
-use super::NotRecorded;
 use super::backlog::Backlog;
 use super::ledger::Ledger;
 use super::metrics::Metrics;
 use super::readiness::Readiness;
+use super::{NotRecorded, TopicRole};
 
 /// Most messages that may await a report. librdkafka's own bounds are above these: a frame is refused here, before
 /// it is sealed, rather than there, where it would break its segment.
@@ -80,8 +80,12 @@ impl InFlight {
     }
 
     /// The broker does not have a message, or nobody knows.
-    pub(super) fn failed(&self, code: RDKafkaErrorCode) {
+    pub(super) fn failed(&self, topic: TopicRole, code: RDKafkaErrorCode) {
         match code {
+            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+                self.readiness.forbidden(topic);
+                self.readiness.spoiled();
+            }
             // Says something of this message, or of this client, and nothing of Kafka.
             RDKafkaErrorCode::MessageSizeTooLarge
             | RDKafkaErrorCode::InvalidMessageSize

@@ -13,6 +13,17 @@ pub enum NotReady {
     /// Kafka was reached and is not any more, or does not acknowledge.
     #[error("Kafka does not acknowledge")]
     Away,
+    /// Kafka was reached, and does not know who we are.
+    #[error(
+        "Kafka refuses the credentials in [kafka.options]: sasl.mechanism, sasl.username and sasl.password, or ssl.certificate"
+    )]
+    Credentials,
+    /// Kafka was reached, and one side does not trust the other.
+    #[error("no TLS connection to Kafka: see security.protocol and ssl.ca.location in [kafka.options]")]
+    Tls,
+    /// Kafka knows who we are, and does not allow it.
+    #[error("Kafka does not allow this proxy to write the {0} topic: its ACLs must allow Write and DescribeConfigs")]
+    Forbidden(TopicRole),
     /// A topic is missing: nothing here creates it.
     #[error("the {0} topic does not exist")]
     NoTopic(TopicRole),
@@ -48,6 +59,9 @@ impl NotReady {
         match self {
             Self::Starting => "starting",
             Self::Away => "kafka_away",
+            Self::Credentials => "kafka_credentials",
+            Self::Tls => "kafka_tls",
+            Self::Forbidden(_) => "kafka_forbidden",
             Self::NoTopic(_) => "no_topic",
             Self::Unavailable(_) => "topic_unavailable",
             Self::PartitionsChanged { .. } => "partitions_changed",

@@ -7,14 +7,14 @@ use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 use tapedeck_schemas::MAX_PART;
 
 use super::durable::Delivery;
 use super::in_flight::{MAX_BYTES, MAX_MESSAGES};
 use super::readiness::Readiness;
-use super::{OWN_OPTIONS, RecorderSettings, StartError, TopicRole, Topics};
+use super::{NotReady, OWN_OPTIONS, RecorderSettings, StartError, TopicRole, Topics};
 
 /// Room for a part's metadata beside its payload, and for an opener that names as many lost frames as it may.
 const HEADROOM: usize = 512 * 1024;
@@ -30,6 +30,11 @@ pub(super) trait Publisher: Send + Sync {
         value: &[u8],
         delivery: Arc<Delivery>,
     ) -> Result<(), RDKafkaErrorCode>;
+
+    /// Whether Kafka has refused this producer for want of rights. It will never publish.
+    fn is_forbidden(&self) -> bool {
+        false
+    }
 }
 
 /// An idempotent librdkafka producer with a thread that serves its reports.
@@ -67,6 +72,12 @@ impl Publisher for KafkaPublisher {
             error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument)
         })
     }
+
+    fn is_forbidden(&self) -> bool {
+        // An idempotent producer begins by asking for an id, which only who may write somewhere is given.
+        let fatal = self.producer.client().fatal_error();
+        matches!(fatal, Some((RDKafkaErrorCode::ClusterAuthorizationFailed, _)))
+    }
 }
 
 /// librdkafka's callbacks.
@@ -87,6 +98,11 @@ impl ClientContext for Reports {
 
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
+                self.readiness.turned_away(Some(NotReady::Credentials), reason);
+            }
+            Some(RDKafkaErrorCode::SSL) => self.readiness.turned_away(Some(NotReady::Tls), reason),
+            Some(RDKafkaErrorCode::BrokerTransportFailure) => self.readiness.turned_away(None, reason),
             Some(RDKafkaErrorCode::Fatal) => {
                 tracing::error!(target: "librdkafka", %error, reason, "fatal producer error");
                 self.readiness.spoiled();

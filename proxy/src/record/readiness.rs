@@ -2,12 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
 use super::metrics::Metrics;
 use super::topics::{Inspected, TopicState};
 use super::{Copies, NotReady, TopicRole};
+
+/// How long Kafka's word counts that a topic may not be written.
+const FORBIDDEN: Duration = Duration::from_secs(30);
 
 /// What upkeep has found out about Kafka, and what delivery reports and librdkafka say in between.
 #[derive(Debug)]
@@ -18,6 +22,10 @@ pub(super) struct Readiness {
     closing: AtomicBool,
     /// The producer is of no more use.
     spoiled: AtomicBool,
+    /// What Kafka said last to the producer instead of serving it, since the last good look.
+    turned_away: Mutex<Option<NotReady>>,
+    /// The topic that Kafka did not let us write, and when.
+    forbidden: Mutex<Option<(TopicRole, Instant)>>,
     /// Something happened that upkeep should look at now.
     pub(super) alarm: Notify,
     metrics: Metrics,
@@ -39,6 +47,8 @@ impl Readiness {
             partitions: Mutex::new(None),
             closing: AtomicBool::new(false),
             spoiled: AtomicBool::new(false),
+            turned_away: Mutex::default(),
+            forbidden: Mutex::default(),
             alarm: Notify::new(),
             metrics,
         }
@@ -81,6 +91,17 @@ impl Readiness {
 
     /// What a look at the topics found: `Ok` makes the recorder ready.
     pub(super) fn inspected(&self, found: Result<Inspected<TopicState>, NotReady>) {
+        let mut turned_away = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match found {
+            Ok(topics) => {
+                *turned_away = None;
+                Ok(topics)
+            }
+            // The look has a connection of its own, which says less.
+            Err(NotReady::Away) => Err(turned_away.unwrap_or(NotReady::Away)),
+            Err(why) => Err(why),
+        };
+        drop(turned_away);
         let state = match found.and_then(|topics| self.judge(topics)) {
             Ok(single_copy) => State::Ready { single_copy },
             Err(why) => State::Not(why),
@@ -99,6 +120,10 @@ impl Readiness {
     }
 
     fn judge(&self, topics: Inspected<TopicState>) -> Result<Option<TopicRole>, NotReady> {
+        // That a topic can be looked at does not say that it can be written.
+        if let Some(topic) = self.forbidden_topic() {
+            return Err(NotReady::Forbidden(topic));
+        }
         let mut first_seen = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
         let first_seen = first_seen.get_or_insert_with(|| topics.map(|topic| topic.partitions));
         for role in [TopicRole::Frames, TopicRole::Control] {
@@ -121,6 +146,37 @@ impl Readiness {
         self.spoiled.store(true, Ordering::SeqCst);
         self.set_away();
         self.alarm.notify_one();
+    }
+
+    /// Kafka was reached and did not serve the producer, for that reason; or was not reached. `said` is librdkafka's
+    /// word on it, which names addresses and no secret.
+    pub(super) fn turned_away(&self, why: Option<NotReady>, said: &str) {
+        let mut turned_away = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *turned_away, why);
+        if let Some(why) = why
+            && before != Some(why)
+        {
+            tracing::warn!(%why, said, "Kafka turns this proxy away");
+        }
+    }
+
+    /// Kafka does not let us write a topic. That counts for a while: only another attempt would tell whether it still
+    /// holds, and each attempt costs the producer.
+    pub(super) fn forbidden(&self, topic: TopicRole) {
+        *self.forbidden.lock().unwrap_or_else(PoisonError::into_inner) = Some((topic, Instant::now()));
+        self.set(State::Not(NotReady::Forbidden(topic)));
+    }
+
+    /// Whether [`Readiness::forbidden`] was said lately.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.forbidden_topic().is_some()
+    }
+
+    fn forbidden_topic(&self) -> Option<TopicRole> {
+        let forbidden = *self.forbidden.lock().unwrap_or_else(PoisonError::into_inner);
+        forbidden
+            .filter(|(_, since)| since.elapsed() < FORBIDDEN)
+            .map(|(topic, _)| topic)
     }
 
     /// Whether the producer is to be replaced; asked once per finding.
@@ -250,6 +306,35 @@ mod tests {
         let readiness = after(&[Err(NotReady::NoTopic(TopicRole::Frames))]);
         readiness.spoiled();
         assert_eq!(readiness.check(Copies::One), Err(NotReady::NoTopic(TopicRole::Frames)));
+    }
+
+    #[test]
+    fn a_topic_that_may_not_be_written_is_not_ready_however_well_it_looks() {
+        let readiness = after(&[frames(GOOD)]);
+        readiness.forbidden(TopicRole::Frames);
+        readiness.spoiled();
+        readiness.inspected(frames(GOOD));
+        assert_eq!(
+            readiness.check(Copies::One),
+            Err(NotReady::Forbidden(TopicRole::Frames))
+        );
+        assert!(readiness.is_forbidden());
+    }
+
+    #[test]
+    fn what_kafka_said_is_the_reason_until_it_is_well_or_away() {
+        let readiness = after(&[]);
+        let found = |look| {
+            readiness.inspected(look);
+            readiness.check(Copies::One)
+        };
+        readiness.turned_away(Some(NotReady::Credentials), "SASL authentication failed");
+        assert_eq!(found(Err(NotReady::Away)), Err(NotReady::Credentials));
+        readiness.turned_away(None, "connection refused");
+        assert_eq!(found(Err(NotReady::Away)), Err(NotReady::Away));
+        readiness.turned_away(Some(NotReady::Tls), "handshake failed");
+        assert_eq!(found(frames(GOOD)), Ok(()));
+        assert_eq!(found(Err(NotReady::Away)), Err(NotReady::Away));
     }
 
     #[test]

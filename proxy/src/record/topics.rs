@@ -6,6 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::metadata::MetadataTopic;
+use rdkafka::types::RDKafkaRespErr;
 use tokio::runtime::Handle;
 
 use super::{NotReady, TopicRole, Topics};
@@ -72,10 +73,12 @@ fn inspect_one(
         tracing::debug!(%error, topic = name, "Kafka does not answer");
         NotReady::Away
     })?;
-    let topic = metadata
-        .topics()
-        .iter()
-        .find(|topic| topic.name() == name && topic.error().is_none() && !topic.partitions().is_empty())
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+    if topic.and_then(MetadataTopic::error) == Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        return Err(NotReady::Forbidden(role));
+    }
+    let topic = topic
+        .filter(|topic| topic.error().is_none() && !topic.partitions().is_empty())
         .ok_or(NotReady::NoTopic(role))?;
     let demanded = min_insync_replicas(client, name, runtime);
     Ok(TopicState {

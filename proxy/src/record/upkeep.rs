@@ -13,7 +13,7 @@ use super::publish::KafkaPublisher;
 use super::readiness::Readiness;
 use super::statements::Statements;
 use super::writer::Writer;
-use super::{Copies, NotReady, RecorderSettings, Unfinished, topics};
+use super::{Copies, NotReady, RecorderSettings, TopicRole, Unfinished, topics};
 
 /// How often to look at what is due.
 const TICK: Duration = Duration::from_secs(1);
@@ -101,6 +101,10 @@ impl Upkeep {
     }
 
     async fn look_after(&mut self, readiness: &Readiness, alarmed: bool) {
+        if readiness.is_forbidden() {
+            // A new producer would only be refused again.
+            return;
+        }
         if readiness.take_spoiled() {
             self.replace_producer();
         }
@@ -143,6 +147,9 @@ impl Upkeep {
         match KafkaPublisher::start(&self.settings, Arc::clone(&readiness)) {
             Ok(publisher) => {
                 let old = self.writer.replace(Box::new(publisher));
+                if old.is_forbidden() {
+                    readiness.forbidden(TopicRole::Frames);
+                }
                 self.writer.in_flight.metrics.producer_replaced();
                 tracing::info!("the Kafka producer was replaced");
                 // Dropping it purges what it holds and waits for its thread.
