@@ -3,8 +3,8 @@
 //! The group's client reads no records, so its thread does nothing but poll: however long a batch takes and however long
 //! ClickHouse is away, the group never takes us for dead. The protocol is the classic one, cooperative.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -32,12 +32,19 @@ pub enum Change {
 
 struct Context {
     changes: mpsc::UnboundedSender<Change>,
+    /// librdkafka's word on its last error: an address and a cause, and no secret.
+    said: Mutex<String>,
     topic: String,
     /// How long a revoked partition may take to end.
     grace: Duration,
 }
 
-impl ClientContext for Context {}
+impl ClientContext for Context {
+    /// Called before the poll returns the error.
+    fn error(&self, _error: KafkaError, reason: &str) {
+        reason.clone_into(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
 
 impl ConsumerContext for Context {
     /// Our partitions are read by clients of their own, so this one's assignment stays empty.
@@ -103,6 +110,7 @@ impl Member {
         let (changes, receiver) = mpsc::unbounded_channel();
         let context = Context {
             changes,
+            said: Mutex::default(),
             topic: topic.to_owned(),
             grace,
         };
@@ -137,7 +145,13 @@ impl Member {
                             "the topic does not exist: `tapedeck-consumer migrate` creates it; waiting"
                         );
                     } else {
-                        warn!(%error, "the group");
+                        let said = consumer
+                            .context()
+                            .said
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .clone();
+                        warn!(%error, said, "the group");
                     }
                     said = Some((error, Instant::now()));
                 }

@@ -7,6 +7,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use tracing::{info, warn};
 
+use super::reach::{Unreachable, reach};
+
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicPlan {
@@ -27,6 +29,12 @@ pub struct TopicPlan {
 /// Why the topics are not as they should be.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
+    /// No broker serves us.
+    #[error("Kafka: {0}")]
+    Unreachable(#[from] Unreachable),
+    /// Reaching it was interrupted.
+    #[error("Kafka: {0}")]
+    Interrupted(#[from] tokio::task::JoinError),
     /// No broker answered, or the answer was no.
     #[error("Kafka: {what}: {source}")]
     Kafka {
@@ -73,6 +81,8 @@ pub async fn create_topics(
         let what = what.to_owned();
         move |source| TopicError::Kafka { what, source }
     };
+    let reached = config.clone();
+    tokio::task::spawn_blocking(move || reach(&reached, timeout)).await??;
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(kafka("connecting"))?;
     let settings: Vec<_> = plans
         .iter()
