@@ -4,6 +4,7 @@
 
 mod apache;
 mod embedded;
+mod secured;
 
 use std::fmt;
 use std::io;
@@ -20,8 +21,10 @@ use crate::fetch::FetchError;
 use crate::folder::{FolderError, Site};
 use crate::ports;
 use crate::prerequisites::{self, Missing, Prerequisite};
-use crate::process::{Child, ProcessError, Server};
+use crate::process::{Child, Launch, ProcessError, Server};
 use crate::progress::Step;
+
+pub use secured::{SecuredBroker, Security};
 
 /// Longer than a broker takes to start on a busy machine.
 const START: Duration = Duration::from_secs(120);
@@ -124,6 +127,10 @@ impl Broker {
             BrokerKind::Apache => apache::prepare(&plan, site).await?,
             BrokerKind::Embedded => embedded::prepare(&plan, site).await?,
         };
+        Self::launch(kind, plan, launch, site).await
+    }
+
+    async fn launch(kind: BrokerKind, plan: Plan, launch: Launch, site: Site<'_>) -> Result<Self, BrokerError> {
         let part = kind.to_string();
         site.progress.report(Step::Starting { part: &part });
         let began = Instant::now();

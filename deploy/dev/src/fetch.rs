@@ -90,6 +90,33 @@ pub async fn maven(
     version: &str,
     progress: &dyn Progress,
 ) -> Result<PathBuf, FetchError> {
+    match resolve(folder, recipe, version, "copy-dependencies", progress).await? {
+        Slot::Installed(path) => Ok(path),
+        Slot::Vacant(vacancy) => Ok(vacancy.seal()?),
+    }
+}
+
+/// Unpacks the archives that `pom.xml` in `deploy/dev/RECIPE` pins to `lib/`. What is vacant holds them, and is for the
+/// caller to prepare and to seal.
+///
+/// # Errors
+/// As [`maven`].
+pub(crate) async fn unpacked(
+    folder: &Folder,
+    recipe: &str,
+    version: &str,
+    progress: &dyn Progress,
+) -> Result<Slot, FetchError> {
+    resolve(folder, recipe, version, "unpack-dependencies", progress).await
+}
+
+async fn resolve(
+    folder: &Folder,
+    recipe: &str,
+    version: &str,
+    goal: &str,
+    progress: &dyn Progress,
+) -> Result<Slot, FetchError> {
     let pom_path = folder.workspace().join("deploy/dev").join(recipe).join("pom.xml");
     let pom = read(&pom_path)?;
     let part = Part {
@@ -98,7 +125,7 @@ pub async fn maven(
         recipe: &pom,
     };
     let vacancy = match folder.part(&part, progress).await? {
-        Slot::Installed(path) => return Ok(path),
+        Slot::Installed(path) => return Ok(Slot::Installed(path)),
         Slot::Vacant(vacancy) => vacancy,
     };
     prerequisites::check(&[Prerequisite::Java, Prerequisite::Maven])?;
@@ -107,19 +134,18 @@ pub async fn maven(
         what: "from Maven Central",
     });
     copy(&pom_path, &vacancy.path().join("pom.xml"))?;
-    let launch = Launch::new("mvn dependency:copy-dependencies", "mvn", vacancy.log())
+    let launch = Launch::new(format!("mvn dependency:{goal}"), "mvn", vacancy.log())
         .current_dir(vacancy.path())
         .args([
             "--quiet",
             "--batch-mode",
             // Without it, a wrong checksum is a warning.
             "--strict-checksums",
-            "dependency:copy-dependencies",
-            "-DoutputDirectory=lib",
-            "-DincludeScope=runtime",
-        ]);
+        ])
+        .arg(format!("dependency:{goal}"))
+        .args(["-DoutputDirectory=lib", "-DincludeScope=runtime"]);
     complete(&launch, recipe, DOWNLOAD).await?;
-    Ok(vacancy.seal()?)
+    Ok(Slot::Vacant(vacancy))
 }
 
 /// Installs the packages that `requirements.txt` in `deploy/dev/RECIPE` pins, into `lib/` of the folder that it returns, and

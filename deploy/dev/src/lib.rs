@@ -16,6 +16,7 @@ pub mod clickhouse;
 pub mod fetch;
 pub mod folder;
 pub mod identity;
+pub mod keycloak;
 pub mod ledger;
 pub mod mcp;
 pub mod node;

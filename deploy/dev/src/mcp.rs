@@ -14,6 +14,7 @@ pub use visit::{Call, Caller, Line, Transcript, Visit};
 
 use std::sync::Arc;
 
+use crate::fetch;
 use crate::folder::Site;
 use crate::node::{Listener, Node, NodeError};
 use crate::process::Child;
@@ -58,6 +59,33 @@ impl Server {
     pub async fn restart(&self) -> Result<(), NodeError> {
         self.listener.restart().await
     }
+}
+
+/// The folder in `deploy/dev` that pins what [`memory`] runs.
+const GATEWAY: &str = "gateway";
+
+/// For people, in a folder's name; the lock file decides.
+const GATEWAY_VERSION: &str = "1";
+
+/// Starts npm's `server-memory`, a stdio server with tools that keep a graph, behind npm's `supergateway`, which speaks
+/// HTTP for it: another implementation than [`everything`]'s.
+///
+/// # Errors
+/// When it cannot be installed, or does not start.
+pub async fn memory(node: &Node, site: Site<'_>) -> Result<Server, NodeError> {
+    let packages = fetch::npm(site.folder, GATEWAY, GATEWAY_VERSION, site.progress).await?;
+    let packages = packages.join("node_modules");
+    let place = node.place("mcp-memory", None)?;
+    let server = packages.join("@modelcontextprotocol/server-memory/dist/index.js");
+    let launch = node
+        .launch(&place)
+        .args(["--import", "./loopback.mjs"])
+        .arg(packages.join("supergateway/dist/index.js"))
+        .args(["--stdio".to_owned(), format!("node '{}'", server.display())])
+        .args(["--outputTransport", "streamableHttp", "--stateful"])
+        .args(["--port".to_owned(), place.port.to_string()])
+        .env("MEMORY_FILE_PATH", place.room.join("memory.json"));
+    Ok(Server::new(Listener::start(&place, launch, site).await?))
 }
 
 /// Starts npm's `server-everything` on `port` of 127.0.0.1 if that is free, else on another.

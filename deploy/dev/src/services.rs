@@ -94,20 +94,30 @@ impl Service {
         site: Site<'_>,
     ) -> Result<Self, ServiceError> {
         let began = Instant::now();
-        site.progress.report(Step::Starting { part: name });
-        let admin = format!("http://127.0.0.1:{admin_port}");
-        let service = Self {
-            server: Server::start(launch)?,
-            admin,
-            config,
-            http: reqwest::Client::new(),
-        };
+        let service = Self::begin(launch, name, admin_port, config, site)?;
         service.ready().await?;
         site.progress.report(Step::Ready {
             part: name,
             after: began.elapsed(),
         });
         Ok(service)
+    }
+
+    /// Starts it and waits for nothing.
+    fn begin(
+        launch: Launch,
+        name: &str,
+        admin_port: u16,
+        config: PathBuf,
+        site: Site<'_>,
+    ) -> Result<Self, ServiceError> {
+        site.progress.report(Step::Starting { part: name });
+        Ok(Self {
+            server: Server::start(launch)?,
+            admin: format!("http://127.0.0.1:{admin_port}"),
+            config,
+            http: reqwest::Client::new(),
+        })
     }
 
     /// Its process, to pause it or to read its log. Another one after a restart.
@@ -149,7 +159,19 @@ impl Service {
     /// # Errors
     /// When it ends, or is not ready in time; the error quotes its log.
     pub async fn ready(&self) -> Result<(), ServiceError> {
-        let url = format!("{}/readyz", self.admin);
+        self.answers("/readyz").await
+    }
+
+    /// Waits until it serves, whether or not it is ready.
+    ///
+    /// # Errors
+    /// When it ends, or does not serve in time; the error quotes its log.
+    pub async fn alive(&self) -> Result<(), ServiceError> {
+        self.answers("/healthz").await
+    }
+
+    async fn answers(&self, page: &str) -> Result<(), ServiceError> {
+        let url = format!("{}{page}", self.admin);
         let probe = async || {
             let answer = self.http.get(&url).send().await.map_err(|error| error.to_string())?;
             let status = answer.status();

@@ -1,5 +1,6 @@
 //! The consumer, and the database that it loads.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -117,34 +118,74 @@ impl Consumer {
     /// # Errors
     /// When it cannot be built, its tables cannot be made, or it does not get ready; the error quotes its log.
     pub async fn start(options: &ConsumerOptions, site: Site<'_>) -> Result<Self, ServiceError> {
-        let program = &binaries().await?.consumer;
-        let room = site.run.room(NAME)?;
-        let log = site.run.log(&room);
-        let admin_port =
-            ports::pick(options.admin_port).map_err(|source| ServiceError::Prepare { service: NAME, source })?;
-        let config = room.join("consumer.toml");
-        let mut settings = describe(options, admin_port);
-        overlay(&mut settings, &options.more);
-        write_config(NAME, &config, &settings)?;
-
-        let migrate = Launch::new("consumer migrate", program, &log)
+        let prepared = prepare(options, site).await?;
+        let migrate = Launch::new("consumer migrate", prepared.program, &prepared.log)
             .args(["migrate", "--config"])
-            .arg(&config);
-        options.database.lend(migrate).complete(MIGRATE).await?;
-        let mut launch = options
-            .database
-            .lend(Launch::new(NAME, program, &log).arg("--config").arg(&config));
-        for (key, value) in &options.environment {
-            launch = launch.env(key, value);
-        }
-        Ok(Self {
-            service: Service::start(launch, NAME, admin_port, config, site).await?,
-        })
+            .arg(&prepared.config);
+        prepared.lend(migrate).complete(MIGRATE).await?;
+        prepared.start(site).await
+    }
+
+    /// As [`Consumer::start`], with tables and topics as they are.
+    ///
+    /// # Errors
+    /// When it cannot be built, or does not get ready; the error quotes its log.
+    pub async fn start_only(options: &ConsumerOptions, site: Site<'_>) -> Result<Self, ServiceError> {
+        prepare(options, site).await?.start(site).await
     }
 
     /// The service, to stop, kill or restart.
     pub fn service(&self) -> &Service {
         &self.service
+    }
+}
+
+/// A consumer that is configured and can be started.
+struct Prepared<'a> {
+    options: &'a ConsumerOptions,
+    program: &'static Path,
+    config: PathBuf,
+    log: PathBuf,
+    admin_port: u16,
+}
+
+async fn prepare<'a>(options: &'a ConsumerOptions, site: Site<'_>) -> Result<Prepared<'a>, ServiceError> {
+    let program = &binaries().await?.consumer;
+    let room = site.run.room(NAME)?;
+    let log = site.run.log(&room);
+    let admin_port =
+        ports::pick(options.admin_port).map_err(|source| ServiceError::Prepare { service: NAME, source })?;
+    let config = room.join("consumer.toml");
+    let mut settings = describe(options, admin_port);
+    overlay(&mut settings, &options.more);
+    write_config(NAME, &config, &settings)?;
+    Ok(Prepared {
+        options,
+        program,
+        config,
+        log,
+        admin_port,
+    })
+}
+
+impl Prepared<'_> {
+    /// What the consumer finds in its environment, migrating or loading.
+    fn lend(&self, launch: Launch) -> Launch {
+        let launch = self.options.database.lend(launch);
+        let environment = &self.options.environment;
+        environment
+            .iter()
+            .fold(launch, |launch, (key, value)| launch.env(key, value))
+    }
+
+    async fn start(self, site: Site<'_>) -> Result<Consumer, ServiceError> {
+        let launch = Launch::new(NAME, self.program, &self.log)
+            .arg("--config")
+            .arg(&self.config);
+        let launch = self.lend(launch);
+        Ok(Consumer {
+            service: Service::start(launch, NAME, self.admin_port, self.config, site).await?,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The recorder proxy.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -95,32 +96,24 @@ impl Proxy {
     /// # Errors
     /// When it cannot be built or does not get ready; the error quotes its log.
     pub async fn start(options: &ProxyOptions, site: Site<'_>) -> Result<Self, ServiceError> {
-        let program = &binaries().await?.proxy;
-        let room = site.run.room(NAME)?;
-        let pick = |wanted| ports::pick(wanted).map_err(|source| ServiceError::Prepare { service: NAME, source });
-        let (port, admin_port) = (pick(options.port)?, pick(options.admin_port)?);
-        let url = format!("http://127.0.0.1:{port}");
-        let config = room.join("proxy.toml");
-        let mut settings = describe(options, &url, port, admin_port);
-        overlay(&mut settings, &options.more);
-        write_config(NAME, &config, &settings)?;
-
-        let mut launch = Launch::new(NAME, program, site.run.log(&room))
-            .arg("--config")
-            .arg(&config);
-        let tag_key = options.tag_key.clone().unwrap_or_else(random_key);
-        launch = launch.env(TAG_KEY, tag_key.expose_secret());
-        for (key, value) in &options.environment {
-            launch = launch.env(key, value);
-        }
-        for target in &options.targets {
-            if let Some(credential) = &target.credential {
-                launch = launch.env(variable(target), credential.secret.expose_secret());
-            }
-        }
+        let prepared = prepare(options, site).await?;
         Ok(Self {
-            service: Service::start(launch, NAME, admin_port, config, site).await?,
-            url,
+            service: Service::start(prepared.launch, NAME, prepared.admin_port, prepared.config, site).await?,
+            url: prepared.url,
+        })
+    }
+
+    /// As [`Proxy::start`], for a proxy that cannot get ready as things are. When this returns, it serves.
+    ///
+    /// # Errors
+    /// When it cannot be built or does not serve; the error quotes its log.
+    pub async fn start_unready(options: &ProxyOptions, site: Site<'_>) -> Result<Self, ServiceError> {
+        let prepared = prepare(options, site).await?;
+        let service = Service::begin(prepared.launch, NAME, prepared.admin_port, prepared.config, site)?;
+        service.alive().await?;
+        Ok(Self {
+            service,
+            url: prepared.url,
         })
     }
 
@@ -138,6 +131,46 @@ impl Proxy {
     pub fn endpoint(&self, target: &str) -> String {
         endpoint(&self.url, target)
     }
+}
+
+/// A proxy that is configured and can be started.
+struct Prepared {
+    launch: Launch,
+    url: String,
+    admin_port: u16,
+    config: PathBuf,
+}
+
+async fn prepare(options: &ProxyOptions, site: Site<'_>) -> Result<Prepared, ServiceError> {
+    let program = &binaries().await?.proxy;
+    let room = site.run.room(NAME)?;
+    let pick = |wanted| ports::pick(wanted).map_err(|source| ServiceError::Prepare { service: NAME, source });
+    let (port, admin_port) = (pick(options.port)?, pick(options.admin_port)?);
+    let url = format!("http://127.0.0.1:{port}");
+    let config = room.join("proxy.toml");
+    let mut settings = describe(options, &url, port, admin_port);
+    overlay(&mut settings, &options.more);
+    write_config(NAME, &config, &settings)?;
+
+    let mut launch = Launch::new(NAME, program, site.run.log(&room))
+        .arg("--config")
+        .arg(&config);
+    let tag_key = options.tag_key.clone().unwrap_or_else(random_key);
+    launch = launch.env(TAG_KEY, tag_key.expose_secret());
+    for (key, value) in &options.environment {
+        launch = launch.env(key, value);
+    }
+    for target in &options.targets {
+        if let Some(credential) = &target.credential {
+            launch = launch.env(variable(target), credential.secret.expose_secret());
+        }
+    }
+    Ok(Prepared {
+        launch,
+        url,
+        admin_port,
+        config,
+    })
 }
 
 fn endpoint(url: &str, target: &str) -> String {
