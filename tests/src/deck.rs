@@ -37,6 +37,8 @@ pub struct DeckOptions {
     pub audiences: Vec<String>,
     /// Another broker than the shared one: `HOST:PORT`.
     pub brokers: Option<String>,
+    /// The topics' prefix, where what they may be used for was laid down before. It must be the deck's own.
+    pub topic_prefix: Option<String>,
     /// Laid over the proxy's configuration.
     pub proxy: Value,
     /// What the proxy finds in its environment beside what it always does.
@@ -54,6 +56,7 @@ impl DeckOptions {
             targets,
             audiences: vec![AUDIENCE.to_owned()],
             brokers: None,
+            topic_prefix: None,
             proxy: json!({}),
             proxy_environment: Vec::new(),
             consumer: json!({}),
@@ -97,7 +100,7 @@ impl Deck {
         let id = Uuid::now_v7().simple();
         let kafka = Kafka {
             brokers: options.brokers.unwrap_or_else(|| parts.broker.bootstrap()),
-            topic_prefix: format!("deck-{id}"),
+            topic_prefix: options.topic_prefix.unwrap_or_else(|| format!("deck-{id}")),
         };
         let database = Database {
             url: parts.clickhouse.url(),

@@ -1,0 +1,10 @@
+//! What the services do with servers that nobody here wrote, set up as others set them up: Kafka with users and access
+//! lists, Keycloak, an MCP server behind TLS, load balancers.
+
+mod authority;
+mod kafka;
+mod keycloak;
+mod replicas;
+mod servers;
+mod target;
+mod tls_ends;
