@@ -1,8 +1,9 @@
 //! The whole stack on 127.0.0.1: broker, ClickHouse, identity provider, MCP server, consumer and proxy.
 
+mod given;
+
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde_json::json;
 use thiserror::Error;
 use url::Url;
@@ -19,8 +20,8 @@ use crate::node::{Node, NodeError};
 use crate::progress::{Progress, Step};
 use crate::services::{Consumer, ConsumerOptions, Database, Issuer, Kafka, Proxy, ProxyOptions, ServiceError, Target};
 
-/// The group that may use the stack's target.
-const GROUP: &str = "engineers";
+/// The group of the stack's own users that may use its target.
+pub const GROUP: &str = "engineers";
 
 /// Partitions of the topics: enough to see keys spread, few enough to read.
 const PARTITIONS: u16 = 4;
@@ -280,7 +281,7 @@ async fn start_clickhouse(
 ) -> Result<(Option<ClickHouse>, Database), StackError> {
     let name = "tapedeck".to_owned();
     if let Some(given) = given {
-        let database = database(given, name);
+        let database = given::database(given, name);
         let Database {
             url, user, password, ..
         } = database.clone();
@@ -321,6 +322,7 @@ async fn start_identity(
     site: Site<'_>,
 ) -> Result<(Option<Identity>, Issuer), StackError> {
     if let Some(issuer) = given {
+        given::accepts("the issuer", &issuer.url).await?;
         return Ok((None, issuer));
     }
     let identity = Identity::start(
@@ -347,6 +349,7 @@ async fn start_server(
     site: Site<'_>,
 ) -> Result<(Option<mcp::Server>, Target), StackError> {
     if let Some(target) = &options.target {
+        given::accepts("the MCP server", &target.url).await?;
         return Ok((None, target.clone()));
     }
     let server = mcp::everything(node, port, site).await?;
@@ -357,24 +360,4 @@ async fn start_server(
         credential: None,
     };
     Ok((Some(server), target))
-}
-
-/// A database of a ClickHouse whose login, if it needs one, stands in its URL.
-fn database(url: &Url, name: String) -> Database {
-    let user = if url.username().is_empty() {
-        "default"
-    } else {
-        url.username()
-    };
-    let password = url.password().map(|password| SecretString::from(password.to_owned()));
-    // Both fail only for URLs without a host, which have no login either.
-    let mut bare = url.clone();
-    let _ = bare.set_password(None);
-    let _ = bare.set_username("");
-    Database {
-        url: bare.as_str().trim_end_matches('/').to_owned(),
-        name,
-        user: user.to_owned(),
-        password,
-    }
 }

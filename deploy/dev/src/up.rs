@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
+use serde_json::Value;
 use tapedeck_dev::binaries::binaries;
 use tapedeck_dev::broker::BrokerKind;
 use tapedeck_dev::identity::AccessToken;
 use tapedeck_dev::ledger::{Account, Conversation};
 use tapedeck_dev::mcp::{Call, Caller, Line, Transcript, Visit};
 use tapedeck_dev::services::{Issuer, Target};
-use tapedeck_dev::stack::{BrokerSource, Stack, StackOptions};
+use tapedeck_dev::stack::{BrokerSource, GROUP, Stack, StackOptions};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
@@ -112,8 +113,8 @@ async fn show(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<Stac
     let told = summary(&transcript);
     ensure!(
         transcript.completed(),
-        "the client was refused: {:?}",
-        transcript.errors()
+        "the client was refused: {}",
+        complaints(&transcript)
     );
     terminal.step("client", &told);
     if stack.server.is_some() {
@@ -157,14 +158,14 @@ impl Arguments {
             groups_claim: self.groups_claim.clone(),
         });
         // The groups of an issuer that was given are its own affair: whoever it vouches for may come.
-        let everyone = || vec!["*".to_owned()];
+        let may = if issuer.is_some() { "*" } else { GROUP };
+        let allow_groups = vec![may.to_owned()];
         let target = self.target.as_ref().map(|url| Target {
             name: "target".to_owned(),
             url: url.clone(),
-            allow_groups: everyone(),
+            allow_groups: allow_groups.clone(),
             credential: None,
         });
-        let allow_groups = issuer.is_some().then(everyone);
         let clickhouse = self.clickhouse.clone();
         Ok(StackOptions {
             name: "dev".to_owned(),
@@ -172,7 +173,7 @@ impl Arguments {
             clickhouse,
             issuer,
             target,
-            allow_groups,
+            allow_groups: Some(allow_groups),
             usual_ports: true,
         })
     }
@@ -193,6 +194,17 @@ fn conversation(transcript: &Transcript) -> Conversation {
         sent: count(|line| matches!(line, Line::Sent { .. })),
         received: count(|line| matches!(line, Line::Received { .. })),
     }
+}
+
+/// What the client was told when it was refused, in its SDK's words.
+fn complaints(transcript: &Transcript) -> String {
+    let errors = transcript.errors();
+    let told = |error: &&Value| {
+        error["message"]
+            .as_str()
+            .map_or_else(|| error.to_string(), str::to_owned)
+    };
+    errors.iter().map(told).collect::<Vec<_>>().join("; ")
 }
 
 fn progressed(transcript: &Transcript) -> usize {
@@ -260,3 +272,6 @@ async fn asked_to_end() -> io::Result<&'static str> {
         _ = hangup.recv() => "SIGHUP",
     })
 }
+
+#[cfg(test)]
+mod tests;

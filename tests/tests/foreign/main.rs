@@ -4,6 +4,7 @@
 mod authority;
 mod kafka;
 mod keycloak;
+mod local_stack;
 mod replicas;
 mod servers;
 mod target;
