@@ -8,7 +8,7 @@ use tapedeck_schemas::{
 };
 use uuid::Uuid;
 
-use crate::record::{Copies, Durable, NotRecorded, Pending, Recorder};
+use crate::record::{Demand, Durable, NotRecorded, Pending, Recorder};
 
 /// How far an exchange has come, which decides its end if nobody states one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) struct AnswerPiece {
 #[derive(Debug)]
 pub(crate) struct Tape {
     recorder: Recorder,
-    copies: Copies,
+    demand: Demand,
     /// What all frames of the exchange have in common.
     common: Frame,
     /// The client's message, where it has sent one.
@@ -69,11 +69,11 @@ pub(crate) struct Tape {
 impl Tape {
     /// An exchange of a caller who is not known yet. `common` has the exchange's id, target, client, protocol and HTTP
     /// method.
-    pub(crate) fn of_stranger(recorder: Recorder, copies: Copies, mut common: Frame) -> Self {
+    pub(crate) fn of_stranger(recorder: Recorder, demand: Demand, mut common: Frame) -> Self {
         common.session_key = SessionKey::of_stranger(&common.target, &common.client.address);
         Self {
             recorder,
-            copies,
+            demand,
             common,
             asked: None,
             batched: Vec::new(),
@@ -139,7 +139,8 @@ impl Tape {
         batched.or(self.asked.as_ref())
     }
 
-    /// Records what the client sent and waits until all of it is durable. `body` is none for GET and DELETE.
+    /// Records what the client sent and waits until all of it is as durable as the target demands. `body` is none for
+    /// GET and DELETE.
     pub(crate) async fn request(
         &mut self,
         body: Option<Bytes>,
@@ -170,7 +171,7 @@ impl Tape {
                     complete: true,
                 });
             }
-            waiting.push(self.recorder.record(self.recorder.draft(frame, payload), self.copies)?);
+            waiting.push(self.recorder.record(self.recorder.draft(frame, payload), self.demand)?);
             self.stage = Stage::Recorded;
         }
         // Each call of a batch is on record by itself; its bytes are in the batch's own frames.
@@ -178,7 +179,7 @@ impl Tape {
             let mut frame = self.frame(kind, Direction::ToTarget);
             frame.part = Part::WHOLE;
             frame.rpc = Some(member.clone());
-            waiting.push(self.recorder.record(self.recorder.draft(frame, None), self.copies)?);
+            waiting.push(self.recorder.record(self.recorder.draft(frame, None), self.demand)?);
         }
         for pending in waiting {
             let durable: Durable = pending.durable().await?;
@@ -210,7 +211,7 @@ impl Tape {
         let ends = piece.end.is_some();
         let pending = self
             .recorder
-            .record(self.recorder.draft(frame, piece.payload), self.copies)?;
+            .record(self.recorder.draft(frame, piece.payload), self.demand)?;
         if ends {
             self.stage = Stage::Ended;
         }

@@ -25,7 +25,8 @@
 //!
 //! # What a client's 200 promises about the record
 //!
-//! A client that has received an answer, or any byte of the body of one, may rely on this: the broker has acknowledged,
+//! A client that has received an answer, or any byte of the body of one, may rely on this, unless the target's
+//! `record` is `best_effort` (then on nothing but that what is lost is counted): the broker has acknowledged,
 //! with every in-sync replica, the whole request and every byte of the answer up to that one. An answer that ends
 //! cleanly is on record to its end. One that breaks off may be on record further than the client saw it, never less.
 //! An event stream's head is released at once, before its first event: it promises the request, nothing more.

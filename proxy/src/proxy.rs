@@ -15,12 +15,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin};
 use crate::client_side::AnswerBody;
-use crate::config::{Config, Limits, Target};
+use crate::config::{Config, Limits, Record, Target};
 use crate::gate::Gate;
 use crate::identity::Authenticator;
 use crate::listen::{self, Peer, Service, Terms, Unreadable};
 use crate::metrics::{Flow, Metrics};
-use crate::record::{Copies, Recorder, RecorderSettings};
+use crate::record::{Copies, Demand, Recorder, RecorderSettings};
 use crate::route;
 use crate::session_tag::TagKeys;
 use crate::upstream::Upstream;
@@ -71,7 +71,7 @@ pub enum StartError {
 pub(crate) struct Route {
     pub(crate) target: Target,
     pub(crate) upstream: Upstream,
-    pub(crate) copies: Copies,
+    pub(crate) demand: Demand,
     pub(crate) flow: Flow,
 }
 
@@ -242,8 +242,10 @@ impl Proxy {
             return Err("the proxy is stopping".to_owned());
         }
         for route in self.routes.values() {
+            // A target that waits for nothing can always be served.
+            let Demand::Kafka(copies) = route.demand else { continue };
             self.recorder
-                .ready(route.copies)
+                .ready(copies)
                 .map_err(|why| format!("target {}: {why}", route.target.name))?;
         }
         Ok(())
@@ -285,10 +287,10 @@ impl Route {
         })?;
         Ok(Self {
             upstream,
-            copies: if target.allow_single_copy {
-                Copies::One
-            } else {
-                Copies::AtLeastTwo
+            demand: match (target.record, target.allow_single_copy) {
+                (Record::BestEffort, _) => Demand::BestEffort,
+                (Record::Required, true) => Demand::Kafka(Copies::One),
+                (Record::Required, false) => Demand::Kafka(Copies::AtLeastTwo),
             },
             flow: metrics.flow(&target.name),
             target: target.clone(),

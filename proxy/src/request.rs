@@ -50,7 +50,7 @@ pub(crate) async fn serve(
     let body = message::Unread::new(body);
     let mut tape = Tape::of_stranger(
         proxy.recorder.clone(),
-        route.copies,
+        route.demand,
         common_frame(&proxy, &route, peer, &head),
     );
     let refuse = |mut client: ClientSide, tape: Tape, why: Refusal, body: Option<Bytes>| {

@@ -48,6 +48,8 @@ pub enum Allow {
 pub enum Record {
     /// A request is durable in Kafka before it is forwarded, an answer before it is released.
     Required,
+    /// Nothing waits for Kafka. What is lost is counted, and the record says how much.
+    BestEffort,
 }
 
 impl Target {
@@ -131,9 +133,12 @@ fn allow(groups: Vec<String>) -> Result<Allow, &'static str> {
 fn record(mode: String) -> Result<Record, String> {
     match mode.as_str() {
         "required" => Ok(Record::Required),
-        "spooled" | "best_effort" => Err(format!("{mode:?} is not available yet; only \"required\" is")),
+        "best_effort" => Ok(Record::BestEffort),
+        "spooled" => Err(format!(
+            "{mode:?} is not available yet; \"required\" and \"best_effort\" are"
+        )),
         _ => Err(format!(
-            "{mode:?} is not a way to record; only \"required\" is available"
+            "{mode:?} is not a way to record; write \"required\" or \"best_effort\""
         )),
     }
 }

@@ -5,9 +5,11 @@
 //! is handed over again as these: it may be in the log already, and the same frame twice is one frame to every reader
 //! (same segment, `seq` and hash), where a second frame would be a second end.
 //!
-//! What does not fit is counted, by kind in a metric and by session key in a gap frame that takes its place.
+//! What does not fit is counted, by kind in a metric and by session key in a gap frame that takes its place. So are the
+//! frames of targets whose record is best effort.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -31,6 +33,8 @@ const FULL: &str = "backlog_full";
 #[derive(Debug)]
 pub(super) struct Backlog {
     queues: Mutex<Queues>,
+    /// Whether `waiting` is above zero, for a look without the lock.
+    waits: AtomicBool,
     metrics: Metrics,
 }
 
@@ -88,6 +92,7 @@ impl Backlog {
     pub(super) fn new(metrics: Metrics) -> Self {
         Self {
             queues: Mutex::default(),
+            waits: AtomicBool::new(false),
             metrics,
         }
     }
@@ -101,9 +106,21 @@ impl Backlog {
             queues.push(frame, payload, size);
         } else {
             self.metrics.unwaited_lost(frame.kind);
-            queues.miss(&frame, payload_size);
+            queues.miss(&frame, payload_size, FULL);
         }
         self.measure(&queues);
+    }
+
+    /// Counts a frame that was not recorded for `reason`, in a gap frame under its key.
+    pub(super) fn miss(&self, frame: &Frame, payload: usize, reason: &'static str) {
+        let mut queues = self.queues();
+        queues.miss(frame, payload, reason);
+        self.measure(&queues);
+    }
+
+    /// Whether a frame under any key is not in flight.
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
     }
 
     /// The first frame under `key` that is not in flight.
@@ -144,6 +161,7 @@ impl Backlog {
             entry.sealed = Some(Arc::clone(sealed));
             queues.waiting -= 1;
         }
+        self.measure(&queues);
     }
 
     /// Its report: it is on record, or waits again, unless the broker will never take it.
@@ -174,6 +192,7 @@ impl Backlog {
 
     fn measure(&self, queues: &Queues) {
         self.metrics.backlog(queues.frames, queues.bytes);
+        self.waits.store(queues.waiting > 0, Ordering::Relaxed);
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -199,12 +218,13 @@ impl Queues {
         });
     }
 
-    /// Counts a frame that did not fit, in the gap at the end of its key's queue.
-    fn miss(&mut self, frame: &Frame, bytes: usize) {
+    /// Counts a frame in the gap at the end of its key's queue.
+    fn miss(&mut self, frame: &Frame, bytes: usize, reason: &'static str) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let last = self.keys.get_mut(&frame.session_key).and_then(VecDeque::back_mut);
         if let Some(last) = last.filter(|last| !last.looked_at)
             && let Some(gap) = &mut last.frame.gap
+            && gap.reason == reason
         {
             gap.frames += 1;
             gap.bytes = gap.bytes.saturating_add(bytes);
@@ -222,7 +242,7 @@ impl Queues {
             tenant: frame.tenant.clone(),
             target: frame.target.clone(),
             gap: Some(Gap {
-                reason: FULL.to_owned(),
+                reason: reason.to_owned(),
                 frames: 1,
                 bytes,
             }),

@@ -17,7 +17,8 @@ use super::in_flight::InFlight;
 use super::ledger::Ledger;
 use super::{NotRecorded, TopicRole};
 
-/// Proof that a frame is on record: the broker has acknowledged it. Only a [`Pending`] makes one.
+/// Proof that a frame is as durable as was demanded: the broker has acknowledged it, or nothing was demanded
+/// ([`Demand::BestEffort`](super::Demand)). Only a [`Pending`] makes one.
 ///
 /// What the frame describes may now happen: a request be forwarded, a piece of an answer be released.
 #[derive(Debug)]
@@ -36,14 +37,29 @@ impl Durable {
 
 /// A frame on its way: sealed, in order, not yet acknowledged.
 ///
-/// Resolves by the broker's delivery report only. Dropping it changes nothing about the frame. `Pending`s of one
+/// Resolves by the broker's delivery report, or at once where nothing waits for that. Dropping it changes nothing about the frame. `Pending`s of one
 /// session key may be awaited in any order; they resolve, unless a publish fails, in the order of the record.
 #[must_use = "a frame is on record only when it is acknowledged; use record_unwaited where nobody waits"]
-pub struct Pending(Arc<Delivery>);
+pub struct Pending {
+    exchange_id: Uuid,
+    /// None: nothing to wait for.
+    delivery: Option<Arc<Delivery>>,
+}
 
 impl Pending {
     pub(super) fn new(delivery: Arc<Delivery>) -> Self {
-        Self(delivery)
+        Self {
+            exchange_id: delivery.exchange_id,
+            delivery: Some(delivery),
+        }
+    }
+
+    /// Of a frame that nothing waits for, whatever becomes of it.
+    pub(super) fn not_awaited(exchange_id: Uuid) -> Self {
+        Self {
+            exchange_id,
+            delivery: None,
+        }
     }
 
     /// Waits for the acknowledgement; the same as awaiting the `Pending` itself.
@@ -59,7 +75,10 @@ impl Future for Pending {
     type Output = Result<Durable, NotRecorded>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let delivery = &self.0;
+        let exchange_id = self.exchange_id;
+        let Some(delivery) = &self.delivery else {
+            return Poll::Ready(Ok(Durable { exchange_id }));
+        };
         let resolved = || delivery.outcome.get().copied();
         let outcome = match resolved() {
             Some(outcome) => outcome,
@@ -73,9 +92,7 @@ impl Future for Pending {
             }
         };
         Poll::Ready(match outcome {
-            Ok(()) => Ok(Durable {
-                exchange_id: delivery.exchange_id,
-            }),
+            Ok(()) => Ok(Durable { exchange_id }),
             Err(code) => Err(NotRecorded::Undelivered(code)),
         })
     }
@@ -83,7 +100,7 @@ impl Future for Pending {
 
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pending").field(&self.0.exchange_id).finish()
+        f.debug_tuple("Pending").field(&self.exchange_id).finish()
     }
 }
 

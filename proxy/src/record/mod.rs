@@ -68,13 +68,14 @@ pub use durable::{Durable, Pending};
 pub use not_recorded::{NotReady, NotRecorded, TopicRole};
 pub use settings::{MESSAGE_TIMEOUT, OWN_OPTIONS, Options, RecorderSettings, StartError, Topics};
 
+use durable::Delivery;
 use in_flight::InFlight;
 use metrics::Metrics;
 use publish::KafkaPublisher;
 use readiness::Readiness;
 use strangers::StrangerLimit;
 use upkeep::{Goodbye, Upkeep};
-use writer::Writer;
+use writer::{Refused, Writer};
 
 /// Records frames. Cheap to clone: all clones are one writer, which ends with [`Recorder::shutdown`].
 #[derive(Clone)]
@@ -91,6 +92,21 @@ pub enum Copies {
     AtLeastTwo,
     /// A single copy will do.
     One,
+}
+
+/// What has to be true of a frame before what it describes may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// Kafka has it, in so many copies.
+    Kafka(Copies),
+    /// Nothing. What Kafka does not take at once, or loses, is counted, and named in the session's segments.
+    BestEffort,
+}
+
+impl From<Copies> for Demand {
+    fn from(copies: Copies) -> Self {
+        Self::Kafka(copies)
+    }
 }
 
 impl Recorder {
@@ -133,9 +149,27 @@ impl Recorder {
     /// in the segment and in Kafka.
     ///
     /// # Errors
-    /// Nothing can be recorded now, or an acknowledgement would mean fewer than `copies`.
-    pub fn record(&self, draft: Draft, copies: Copies) -> Result<Pending, NotRecorded> {
-        self.write(draft, copies, false)
+    /// What is demanded is not possible now. Never with [`Demand::BestEffort`].
+    pub fn record(&self, draft: Draft, demand: impl Into<Demand>) -> Result<Pending, NotRecorded> {
+        let (mut frame, payload) = draft.take();
+        let (size, exchange_id) = (payload.as_ref().map_or(0, Bytes::len), frame.exchange_id);
+        match demand.into() {
+            Demand::Kafka(copies) => match self.write(&mut frame, payload, copies) {
+                Ok(delivery) => Ok(Pending::new(delivery)),
+                Err(refused) => Err(refused.why),
+            },
+            Demand::BestEffort => {
+                let in_flight = &self.writer.in_flight;
+                if in_flight.backlog.waits() && in_flight.readiness.check(Copies::One).is_ok() {
+                    // The gap before it goes first.
+                    let _ = self.writer.hand_over_next(frame.session_key);
+                }
+                if let Err(Refused { why, has_number: false }) = self.write(&mut frame, payload, Copies::One) {
+                    self.writer.miss(frame, size, why);
+                }
+                Ok(Pending::not_awaited(exchange_id))
+            }
+        }
     }
 
     /// As [`Recorder::record`], for what nobody waits for: ends, refusals. While Kafka is away the frame is kept, within
@@ -150,13 +184,13 @@ impl Recorder {
     /// Records a refusal without a principal. Over the limit (per process; number of open stranger segments) or where
     /// Kafka does not take it at once, it is counted instead, and the next manifest states the count.
     pub fn refuse_stranger(&self, draft: Draft) {
-        let (frame, payload) = draft.take();
+        let (mut frame, payload) = draft.take();
         let slots = &self.writer.slots;
         let has_room = slots.contains(&frame.session_key) || slots.strangers() < strangers::MAX_SEGMENTS;
         let written = has_room
             && self.writer.in_flight.readiness.check(Copies::One).is_ok()
             && self.strangers.admits(Instant::now())
-            && self.writer.record(frame, payload, true).is_ok();
+            && self.writer.record(&mut frame, payload, true).is_ok();
         if !written {
             self.writer.in_flight.metrics.refusal_not_written();
         }
@@ -211,17 +245,16 @@ impl Recorder {
         }
     }
 
-    fn write(&self, draft: Draft, copies: Copies, stranger: bool) -> Result<Pending, NotRecorded> {
-        let (frame, payload) = draft.take();
+    fn write(&self, frame: &mut Frame, payload: Option<Bytes>, copies: Copies) -> Result<Arc<Delivery>, Refused> {
         let in_flight = &self.writer.in_flight;
         let recorded = match in_flight.readiness.check(copies) {
-            Ok(()) => self.writer.record(frame, payload, stranger),
-            Err(why) => Err(why.into()),
+            Ok(()) => self.writer.record(frame, payload, false),
+            Err(why) => Err(NotRecorded::from(why).into()),
         };
-        recorded.map(Pending::new).inspect_err(|error| {
+        recorded.inspect_err(|refused| {
             // A publish that failed was counted with its report.
-            if !matches!(error, NotRecorded::Undelivered(_)) {
-                in_flight.metrics.not_recorded(*error);
+            if !matches!(refused.why, NotRecorded::Undelivered(_)) {
+                in_flight.metrics.not_recorded(refused.why);
             }
         })
     }

@@ -62,21 +62,22 @@ impl Writer {
         }
     }
 
-    /// Seals a frame and hands it over. Opens its segment, or the next one, where need be.
+    /// Seals a frame and hands it over. Opens its segment, or the next one, where need be. Takes `frame` when
+    /// it gets its number, and leaves it in place where it gets none.
     pub(super) fn record(
         &self,
-        frame: Frame,
+        frame: &mut Frame,
         payload: Option<Bytes>,
         stranger: bool,
-    ) -> Result<Arc<Delivery>, NotRecorded> {
+    ) -> Result<Arc<Delivery>, Refused> {
         let size = payload.as_ref().map_or(0, Bytes::len);
         if size > MAX_PART {
-            return Err(NotRecorded::TooLarge(size));
+            return Err(NotRecorded::TooLarge(size).into());
         }
         self.in_flight.admit(size)?;
         loop {
             let now = self.now();
-            let slot = self.slots.of(&frame, stranger, now);
+            let slot = self.slots.of(frame, stranger, now);
             let mut state = lock(&slot);
             if matches!(*state, State::Evicted) {
                 drop(state);
@@ -87,7 +88,9 @@ impl Writer {
             slot.touch(now);
             let producer = self.producer();
             let segment = self.opened(&producer, &slot, &mut state)?;
-            return self.append(&producer, &slot, segment, frame, payload);
+            let frame = std::mem::take(frame);
+            let appended = self.append(&producer, &slot, segment, frame, payload);
+            return appended.map_err(|why| Refused { why, has_number: true });
         }
     }
 
@@ -100,6 +103,12 @@ impl Writer {
         if ready {
             let _ = self.hand_over_next(key);
         }
+    }
+
+    /// Counts a frame that was not recorded, and that nobody minds, in a gap frame of its session key.
+    pub(super) fn miss(&self, mut frame: Frame, bytes: usize, why: NotRecorded) {
+        (frame.time, frame.monotonic_ns) = self.moment();
+        self.in_flight.backlog.miss(&frame, bytes, why.reason());
     }
 
     /// Hands over up to `most` frames of the backlog; the last one's delivery.
@@ -117,7 +126,7 @@ impl Writer {
     }
 
     /// Hands over the first frame of the backlog that waits under `key`. None where none does, or it goes on waiting.
-    fn hand_over_next(&self, key: SessionKey) -> Option<Arc<Delivery>> {
+    pub(super) fn hand_over_next(&self, key: SessionKey) -> Option<Arc<Delivery>> {
         let backlog = &self.in_flight.backlog;
         loop {
             let first = backlog.next(key)?;
@@ -321,6 +330,20 @@ impl Writer {
     /// Milliseconds since the writer started.
     fn now(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
+    }
+}
+
+/// Why a frame was not handed over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    pub(super) why: NotRecorded,
+    /// Its segment's successor names it. Otherwise nothing does.
+    pub(super) has_number: bool,
+}
+
+impl From<NotRecorded> for Refused {
+    fn from(why: NotRecorded) -> Self {
+        Self { why, has_number: false }
     }
 }
 

@@ -57,6 +57,27 @@ async fn without_kafka_a_call_is_refused_and_the_target_sees_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_best_effort_target_is_served_without_kafka_and_what_is_lost_is_counted() {
+    let nobody = tokio::net::TcpSocket::new_v4().expect("a socket");
+    nobody.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let bootstrap = nobody.local_addr().expect("an address").to_string();
+    let target = Target::start(|_| async { Reply::json(RESULT) }).await;
+    let settings = "record = \"best_effort\"";
+    let rig = Rig::start_with(&bootstrap, "away", target, "http://127.0.0.1:9", "", settings).await;
+    rig.ready().await;
+    let answer = rig.post(call(1, "unrecorded")).send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.whole().await.expect("whole"), RESULT);
+    let metrics = rig.metrics().await;
+    let lost: u32 = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("tapedeck_recorder_frames_not_recorded_total{reason="))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok())
+        .sum();
+    assert_eq!(lost, 2, "the request and its answer: {metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_cannot_be_recorded_is_withheld() {
     let arrived = Arc::new(Notify::new());
     let go_on = Arc::new(Notify::new());

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tapedeck_dev::broker::BrokerKind;
-use tapedeck_proxy::record::{Copies, Draft, NotRecorded, Recorder};
+use tapedeck_proxy::record::{Copies, Demand, Draft, NotRecorded, Recorder};
 use tapedeck_schemas::{Digest, Direction, End, Frame, Kind};
 use uuid::Uuid;
 
@@ -111,6 +112,52 @@ async fn what_nobody_waits_for_is_on_record_once_when_kafka_is_back(kind: Broker
         "one frame, however often"
     );
     assert_eq!(ends.into_keys().collect::<Vec<_>>(), ended);
+}
+
+#[test]
+fn best_effort_never_waits_and_what_it_loses_is_counted() {
+    RUNTIME.block_on(async {
+        let cluster = Cluster::start(BrokerKind::Embedded).await;
+        let topics = cluster.topics().await;
+        let recorder = cluster.recorder(&topics, TIMEOUT);
+        recorder.until_ready(Copies::One).await.expect("ready");
+        record(&recorder, "before").await;
+        let record_all = |payload: &str| {
+            for _ in 0..50 {
+                let pending = recorder.record(message(&recorder, "caller", payload), Demand::BestEffort);
+                let durable = pending.expect("it never fails").now_or_never();
+                assert!(matches!(durable, Some(Ok(_))), "it never waits");
+            }
+        };
+        record_all("well");
+        cluster.broker.kill();
+        record_all("perhaps");
+        if let Ok(pending) = recorder.record(message(&recorder, "caller", "lost"), Copies::One) {
+            assert!(pending.durable().await.is_err());
+        }
+        record_all("away");
+        cluster.broker.restart().await.expect("restarted");
+        recorder.until_ready(Copies::One).await.expect("ready again");
+        record_all("again");
+        recorder.shutdown(Instant::now() + SOON).await.expect("nothing is left");
+
+        let frames = cluster.frames(&topics).await;
+        let (mut here, mut lost, mut missed) = (BTreeSet::new(), BTreeSet::new(), 0);
+        for frame in &frames {
+            here.insert(frame.writer_seq);
+            let previous = frame.segment.iter().filter_map(|event| event.previous.as_ref());
+            lost.extend(previous.flat_map(|previous| previous.lost.iter().map(|lost| lost.writer_seq)));
+            missed += frame.gap.as_ref().map_or(0, |gap| {
+                assert_eq!(gap.reason, "kafka_away");
+                gap.frames
+            });
+        }
+        assert_eq!(missed, 50, "exactly those that came while it was away");
+        let highest = here.last().copied().expect("there are frames");
+        assert!((1..=highest).all(|number| here.contains(&number) || lost.contains(&number)));
+        let again = frames.iter().filter(|frame| carries(frame, "again"));
+        assert_eq!(again.count(), 50);
+    });
 }
 
 /// The end of an exchange, which nobody waits for.

@@ -14,6 +14,7 @@ use super::oracle::judge;
 use super::standby::{Fate, Standby, counted_writer, end, record, writer};
 use crate::record::backlog::{FRAME_BYTES, MAX_BYTES, MAX_FRAMES};
 use crate::record::writer::Writer;
+use crate::record::{NotReady, NotRecorded};
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -175,6 +176,34 @@ fn what_does_not_fit_is_counted_and_a_gap_takes_its_place() {
         };
         assert_eq!((of(1), of(2)), (missed as i64, 1));
     });
+}
+
+#[test]
+fn what_best_effort_misses_is_one_gap_a_key_and_reason() {
+    let standby = Standby::default();
+    let writer = writer(&standby);
+    let away = NotRecorded::from(NotReady::Away);
+    for (caller, bytes, why) in [
+        (1, 10, away),
+        (1, 20, away),
+        (2, 5, away),
+        (1, 1, NotRecorded::QueueFull),
+    ] {
+        writer.miss(end(caller, 0), bytes, why);
+    }
+    drop(writer.hand_over_backlog(usize::MAX));
+    standby.acknowledge_all();
+    assert_eq!(writer.in_flight.backlog.count(), 0);
+    let mut gaps: Vec<_> = standby.with(|log| {
+        let gaps = log.handed.iter().filter_map(|one| one.frame.gap.clone());
+        gaps.map(|gap| (gap.reason, gap.frames, gap.bytes)).collect()
+    });
+    gaps.sort_unstable();
+    let expected = [("kafka_away", 1, 5), ("kafka_away", 2, 30), ("queue_full", 1, 1)];
+    assert_eq!(
+        gaps,
+        expected.map(|(reason, frames, bytes)| (reason.to_owned(), frames, bytes))
+    );
 }
 
 /// Refusals with large bodies, as many as fit, and `more`.

@@ -194,12 +194,13 @@ pub(super) fn end(caller: u8, exchange: u128) -> Frame {
 
 /// Records a message of the caller with this number.
 pub(super) fn record(writer: &Writer, caller: u8, payload: usize) -> Result<Arc<Delivery>, NotRecorded> {
-    let frame = Frame {
+    let mut frame = Frame {
         session_key: SessionKey::of_principal("", "https://issuer", &caller.to_string(), None, "demo"),
         target: "demo".to_owned(),
         kind: Kind::Message,
         direction: Direction::ToTarget,
         ..Frame::default()
     };
-    writer.record(frame, Some(Bytes::from(vec![b'x'; payload])), false)
+    let recorded = writer.record(&mut frame, Some(Bytes::from(vec![b'x'; payload])), false);
+    recorded.map_err(|refused| refused.why)
 }

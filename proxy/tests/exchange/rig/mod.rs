@@ -94,7 +94,8 @@ impl Rig {
         rig
     }
 
-    async fn start_with(
+    /// As [`Rig::start`], with more settings and what may follow.
+    pub(crate) async fn start_with(
         bootstrap: &str,
         prefix: &str,
         target: Target,
