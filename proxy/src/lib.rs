@@ -25,10 +25,10 @@
 //!
 //! # What a client's 200 promises about the record
 //!
-//! A client that has received an answer, or any byte of the body of one, may rely on this, unless the target's
-//! `record` is `best_effort` (then on nothing but that what is lost is counted): the broker has acknowledged,
-//! with every in-sync replica, the whole request and every byte of the answer up to that one. An answer that ends
-//! cleanly is on record to its end. One that breaks off may be on record further than the client saw it, never less.
+//! A client that has received an answer, or any byte of the body of one, may rely on this: the broker has
+//! acknowledged, with every in-sync replica, the whole request and every byte of the answer up to that one. With `record =
+//! "spooled"`, while Kafka is away, the [`spool`] has synced them; with `"best_effort"` nothing is promised but that what is
+//! lost is counted. An answer that ends cleanly is on record to its end. One that breaks off may be on record further than the client saw it, never less.
 //! An event stream's head is released at once, before its first event: it promises the request, nothing more.
 //!
 //! A 503 with `error.data.reason` promises that the target has seen nothing. A 502 says that it may have, or, where it
@@ -51,6 +51,7 @@ mod request;
 mod route;
 pub mod session_tag;
 mod socket;
+pub mod spool;
 mod upstream;
 
 pub use proxy::{Running, StartError, start};

@@ -20,7 +20,7 @@ use crate::gate::Gate;
 use crate::identity::Authenticator;
 use crate::listen::{self, Peer, Service, Terms, Unreadable};
 use crate::metrics::{Flow, Metrics};
-use crate::record::{Copies, Demand, Recorder, RecorderSettings};
+use crate::record::{Copies, Demand, Recorder, RecorderSettings, SpooledTargets};
 use crate::route;
 use crate::session_tag::TagKeys;
 use crate::upstream::Upstream;
@@ -243,9 +243,11 @@ impl Proxy {
         }
         for route in self.routes.values() {
             // A target that waits for nothing can always be served.
-            let Demand::Kafka(copies) = route.demand else { continue };
+            if route.demand == Demand::BestEffort {
+                continue;
+            }
             self.recorder
-                .ready(copies)
+                .ready(route.demand)
                 .map_err(|why| format!("target {}: {why}", route.target.name))?;
         }
         Ok(())
@@ -289,8 +291,8 @@ impl Route {
             upstream,
             demand: match (target.record, target.allow_single_copy) {
                 (Record::BestEffort, _) => Demand::BestEffort,
-                (Record::Required, true) => Demand::Kafka(Copies::One),
-                (Record::Required, false) => Demand::Kafka(Copies::AtLeastTwo),
+                (Record::Required, single) => Demand::Kafka(copies(single)),
+                (Record::Spooled, single) => Demand::Spooled(copies(single)),
             },
             flow: metrics.flow(&target.name),
             target: target.clone(),
@@ -323,7 +325,24 @@ fn recorder_settings(config: &Config) -> RecorderSettings {
         },
         message_timeout: crate::record::MESSAGE_TIMEOUT,
         instance: instance(),
+        spool: config
+            .spool
+            .clone()
+            .map(|settings| (settings, spooled(&config.targets))),
     }
+}
+
+fn copies(single_is_enough: bool) -> Copies {
+    if single_is_enough {
+        Copies::One
+    } else {
+        Copies::AtLeastTwo
+    }
+}
+
+fn spooled(targets: &[Target]) -> SpooledTargets {
+    let spooled = targets.iter().filter(|target| target.record == Record::Spooled);
+    SpooledTargets(spooled.map(|target| target.name.clone()).collect())
 }
 
 /// The host's name, as containers and shells have it.

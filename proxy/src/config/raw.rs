@@ -19,6 +19,7 @@ pub(super) struct RawConfig<'a> {
     pub(super) kafka: Option<Kafka>,
     pub(super) tag_keys: Option<Field<'a, Vec<SecretSource>>>,
     pub(super) limits: Option<RawLimits<'a>>,
+    pub(super) spool: Option<RawSpool<'a>>,
     pub(super) issuers: Vec<RawIssuer<'a>>,
     pub(super) targets: Vec<RawTarget<'a>>,
     /// Where the file as a whole begins.
@@ -42,6 +43,11 @@ pub(super) struct RawLimits<'a> {
     pub(super) requests_per_second: Field<'a, NonZeroU32>,
     pub(super) burst: Field<'a, NonZeroU32>,
     pub(super) call_grace: Field<'a, Duration>,
+}
+
+pub(super) struct RawSpool<'a> {
+    pub(super) dir: Field<'a, PathBuf>,
+    pub(super) max_bytes: Field<'a, ByteSize>,
 }
 
 pub(super) struct RawIssuer<'a> {
@@ -108,6 +114,10 @@ impl<'a> RawConfig<'a> {
                 requests_per_second: limits.field("requests_per_second"),
                 burst: limits.field("burst"),
                 call_grace: limits.field("call_grace"),
+            }),
+            spool: root.section("spool").map(|spool| RawSpool {
+                dir: spool.field("dir"),
+                max_bytes: spool.field("max_bytes"),
             }),
             issuers: root.sections("issuer").iter().map(RawIssuer::read).collect(),
             targets: root.sections("target").iter().map(RawTarget::read).collect(),

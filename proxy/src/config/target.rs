@@ -48,6 +48,8 @@ pub enum Allow {
 pub enum Record {
     /// A request is durable in Kafka before it is forwarded, an answer before it is released.
     Required,
+    /// The same; while Kafka is away, a spool on this machine's disk counts.
+    Spooled,
     /// Nothing waits for Kafka. What is lost is counted, and the record says how much.
     BestEffort,
 }
@@ -57,6 +59,7 @@ impl Target {
         raw: RawTarget<'_>,
         public_url: Option<&PublicUrl>,
         names: &mut HashSet<String>,
+        has_spool: bool,
         reader: &Reader,
         warnings: &mut Vec<String>,
     ) -> Option<Self> {
@@ -83,7 +86,10 @@ impl Target {
             .allow_groups
             .and_then(allow)
             .required("the groups that may use the target, or [\"*\"] for everyone who has authenticated");
-        let record = raw.record.and_then(record).or(Record::Required);
+        let record = raw
+            .record
+            .and_then(|mode| record(&mode, has_spool))
+            .or(Record::Required);
         let allow_single_copy = raw.allow_single_copy.or(false);
         let has_credential = raw.credential.is_some();
         let credential = raw.credential.and_then(|raw| Credential::build(raw, reader));
@@ -130,15 +136,14 @@ fn allow(groups: Vec<String>) -> Result<Allow, &'static str> {
     }
 }
 
-fn record(mode: String) -> Result<Record, String> {
-    match mode.as_str() {
+fn record(mode: &str, has_spool: bool) -> Result<Record, String> {
+    match mode {
         "required" => Ok(Record::Required),
         "best_effort" => Ok(Record::BestEffort),
-        "spooled" => Err(format!(
-            "{mode:?} is not available yet; \"required\" and \"best_effort\" are"
-        )),
+        "spooled" if has_spool => Ok(Record::Spooled),
+        "spooled" => Err(format!("{mode:?} needs a section [spool] with the `dir` of the spool")),
         _ => Err(format!(
-            "{mode:?} is not a way to record; write \"required\" or \"best_effort\""
+            "{mode:?} is not a way to record; write \"required\", \"spooled\" or \"best_effort\""
         )),
     }
 }

@@ -60,6 +60,24 @@ fn the_smallest_file_has_sensible_defaults() {
 }
 
 #[test]
+fn a_spooled_target_needs_a_spool_that_is_not_too_small() {
+    let with = |spool: &str| read(&format!("{MINIMAL}record = \"spooled\"\n{spool}"), &[]);
+    let config = with("[spool]\ndir = \"here\"\n").expect("it is right");
+    let spool = config.spool.expect("it is there");
+    assert!(spool.dir.ends_with("here"));
+    assert_eq!(spool.max_bytes, 1 << 30);
+    assert_eq!(config.targets[0].record, Record::Spooled);
+    for (spool, wrong) in [
+        ("", "needs a section [spool]"),
+        ("[spool]\n", "missing key `spool.dir`"),
+        ("[spool]\ndir = \"here\"\nmax_bytes = \"1 MiB\"\n", "too little"),
+    ] {
+        let errors = with(spool).expect_err("it is wrong").to_string();
+        assert!(errors.contains(wrong), "{errors}");
+    }
+}
+
+#[test]
 fn every_key_of_the_shipped_example_is_understood() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["mcp.example".to_owned()]).expect("made");

@@ -7,13 +7,20 @@ use std::{
 };
 
 use ipnet::IpNet;
-use tapedeck_config::{Environment, Errors, Kafka, Section};
+use tapedeck_config::{ByteSize, Environment, Errors, Kafka, Section};
 
-use super::{Hosts, Issuer, Limits, Origins, PublicUrl, TagKeys, Target, Tls, clients, raw::RawConfig};
+use super::raw::{RawConfig, RawSpool};
+use super::{Hosts, Issuer, Limits, Origins, PublicUrl, TagKeys, Target, Tls, clients};
+use crate::spool::SpoolSettings;
 
 /// Where metrics and health are served when the file does not say: this machine only, and the port that Prometheus
 /// exporters of OpenTelemetry use.
 const ADMIN_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+
+/// How large the spool may grow when the file does not say.
+const SPOOL_BYTES: ByteSize = ByteSize::gib(1);
+/// A spool with less has no room for the answers that are under way.
+const LEAST_SPOOL_BYTES: ByteSize = ByteSize::mib(16);
 
 /// Everything that the proxy was told, checked. Secrets are resolved; Debug shows none.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Where frames are recorded.
     pub kafka: Kafka,
+    /// Where frames of spooled targets are kept while Kafka is away; there where a target is spooled.
+    pub spool: Option<SpoolSettings>,
     /// The keys of session tags.
     pub tag_keys: TagKeys,
     /// What clients may cost, and how long they may take.
@@ -103,11 +112,13 @@ impl Config {
                 "no [[issuer]]: name at least one, or no client can authenticate",
             );
         }
+        let has_spool = raw.spool.is_some();
+        let spool = raw.spool.and_then(spool);
         let mut names = HashSet::new();
         let targets: Vec<Option<Target>> = raw
             .targets
             .into_iter()
-            .map(|raw| Target::build(raw, public_url.as_ref(), &mut names, reader, &mut warnings))
+            .map(|raw| Target::build(raw, public_url.as_ref(), &mut names, has_spool, reader, &mut warnings))
             .collect();
         if targets.is_empty() {
             reader.problem(raw.span, "no [[target]]: name at least one MCP server");
@@ -132,6 +143,8 @@ impl Config {
             trusted_proxies: raw.trusted_proxies.or(Vec::new()),
             tls,
             kafka: raw.kafka?,
+            // A section without a spooled target is read, and has no effect.
+            spool: if has_spool { Some(spool?) } else { None },
             tag_keys: tag_keys?,
             limits,
             issuers,
@@ -139,4 +152,24 @@ impl Config {
             warnings,
         })
     }
+}
+
+fn spool(raw: RawSpool<'_>) -> Option<SpoolSettings> {
+    let dir = raw
+        .dir
+        .required("a folder of this proxy alone, on a disk that survives a restart");
+    let max_bytes = raw.max_bytes.and_then(enough).or(SPOOL_BYTES);
+    Some(SpoolSettings {
+        dir: dir?,
+        max_bytes: max_bytes.as_u64(),
+    })
+}
+
+fn enough(size: ByteSize) -> Result<ByteSize, String> {
+    if size < LEAST_SPOOL_BYTES {
+        return Err(format!(
+            "{size} is too little for a spool; give it {LEAST_SPOOL_BYTES} or more"
+        ));
+    }
+    Ok(size)
 }

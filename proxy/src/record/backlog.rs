@@ -17,6 +17,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tapedeck_schemas::{Frame, Gap, Kind, SessionKey};
 use uuid::Uuid;
 
+use super::NotRecorded;
 use super::durable::Place;
 use super::metrics::Metrics;
 
@@ -165,10 +166,10 @@ impl Backlog {
     }
 
     /// Its report: it is on record, or waits again, unless the broker will never take it.
-    pub(super) fn reported(&self, ticket: Ticket, outcome: Result<(), RDKafkaErrorCode>) {
+    pub(super) fn reported(&self, ticket: Ticket, outcome: Result<(), NotRecorded>) {
         let mut queues = self.queues();
         match outcome {
-            Err(code) if !is_final(code) => {
+            Err(why) if !matches!(why, NotRecorded::Undelivered(code) if is_final(code)) => {
                 if let Some(entry) = queues.entry(ticket) {
                     entry.in_flight = false;
                     queues.waiting += 1;
@@ -270,7 +271,7 @@ impl Queues {
 }
 
 /// Whether Kafka refuses this very message, and would again.
-fn is_final(code: RDKafkaErrorCode) -> bool {
+pub(super) fn is_final(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::MessageSizeTooLarge

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -12,13 +13,13 @@ use rdkafka::types::RDKafkaErrorCode;
 use tapedeck_schemas::{Digest, Kind};
 use uuid::Uuid;
 
-use super::backlog::{SealedFrame, Ticket};
+use super::backlog::{SealedFrame, Ticket, is_final};
 use super::in_flight::InFlight;
 use super::ledger::Ledger;
 use super::{NotRecorded, TopicRole};
 
-/// Proof that a frame is as durable as was demanded: the broker has acknowledged it, or nothing was demanded
-/// ([`Demand::BestEffort`](super::Demand)). Only a [`Pending`] makes one.
+/// Proof that a frame is as durable as its [`Demand`](super::Demand) has it: the broker has acknowledged it, or the spool
+/// has synced it, or nothing was demanded. Only a [`Pending`] makes one.
 ///
 /// What the frame describes may now happen: a request be forwarded, a piece of an answer be released.
 #[derive(Debug)]
@@ -37,7 +38,8 @@ impl Durable {
 
 /// A frame on its way: sealed, in order, not yet acknowledged.
 ///
-/// Resolves by the broker's delivery report, or at once where nothing waits for that. Dropping it changes nothing about the frame. `Pending`s of one
+/// Resolves by the broker's delivery report, by the spool where that may stand in for it, or at once where nothing is
+/// demanded. Dropping it changes nothing about the frame. `Pending`s of one
 /// session key may be awaited in any order; they resolve, unless a publish fails, in the order of the record.
 #[must_use = "a frame is on record only when it is acknowledged; use record_unwaited where nobody waits"]
 pub struct Pending {
@@ -93,7 +95,7 @@ impl Future for Pending {
         };
         Poll::Ready(match outcome {
             Ok(()) => Ok(Durable { exchange_id }),
-            Err(code) => Err(NotRecorded::Undelivered(code)),
+            Err(why) => Err(why),
         })
     }
 }
@@ -112,10 +114,14 @@ pub(super) struct Delivery {
     place: Option<Place>,
     /// Of a frame that nobody waits for: its place in the backlog.
     ticket: Option<Ticket>,
+    /// Of a frame that may be spooled: its number there.
+    spooled: Option<u64>,
     bytes: usize,
     since: Instant,
     in_flight: Arc<InFlight>,
-    outcome: OnceLock<Result<(), RDKafkaErrorCode>>,
+    /// Whether somebody has settled it, or is about to.
+    settled: AtomicBool,
+    outcome: OnceLock<Result<(), NotRecorded>>,
     waker: AtomicWaker,
 }
 
@@ -131,25 +137,48 @@ pub(super) struct Place {
 impl Delivery {
     /// Counts the message as handed over; [`Delivery::resolve`] takes that back.
     pub(super) fn of_frame(in_flight: &Arc<InFlight>, exchange_id: Uuid, place: Place, bytes: usize) -> Arc<Self> {
-        Self::begin(in_flight, exchange_id, Some(place), None, bytes)
+        Self::begin(in_flight, exchange_id, Some(place), (None, None), bytes)
     }
 
     /// As [`Delivery::of_frame`], for a frame of the backlog, which is told what becomes of it.
     pub(super) fn of_unwaited(in_flight: &Arc<InFlight>, sealed: &SealedFrame, ticket: Ticket) -> Arc<Self> {
         let place = Some(sealed.place.clone());
-        Self::begin(in_flight, sealed.exchange_id, place, Some(ticket), sealed.value.len())
+        Self::begin(
+            in_flight,
+            sealed.exchange_id,
+            place,
+            (Some(ticket), None),
+            sealed.value.len(),
+        )
     }
 
-    /// As [`Delivery::of_frame`], for a control statement.
+    /// As [`Delivery::of_frame`], for a frame that the spool may take in Kafka's stead.
+    pub(super) fn of_spooled(
+        in_flight: &Arc<InFlight>,
+        sealed: &SealedFrame,
+        ticket: Option<Ticket>,
+        number: u64,
+    ) -> Arc<Self> {
+        let place = Some(sealed.place.clone());
+        Self::begin(
+            in_flight,
+            sealed.exchange_id,
+            place,
+            (ticket, Some(number)),
+            sealed.value.len(),
+        )
+    }
+
+    /// As [`Delivery::of_frame`], for a control statement, or a record of which the books have been kept before.
     pub(super) fn of_statement(in_flight: &Arc<InFlight>, bytes: usize) -> Arc<Self> {
-        Self::begin(in_flight, Uuid::nil(), None, None, bytes)
+        Self::begin(in_flight, Uuid::nil(), None, (None, None), bytes)
     }
 
     fn begin(
         in_flight: &Arc<InFlight>,
         exchange_id: Uuid,
         place: Option<Place>,
-        ticket: Option<Ticket>,
+        (ticket, spooled): (Option<Ticket>, Option<u64>),
         bytes: usize,
     ) -> Arc<Self> {
         in_flight.enqueued(bytes);
@@ -157,17 +186,34 @@ impl Delivery {
             exchange_id,
             place,
             ticket,
+            spooled,
             bytes,
             since: Instant::now(),
             in_flight: Arc::clone(in_flight),
+            settled: AtomicBool::new(false),
             outcome: OnceLock::new(),
             waker: AtomicWaker::new(),
         })
     }
 
-    /// The report: the broker has the message, or an error that leaves open whether it does. Only the first counts.
+    /// Kafka's report: the broker has the message, or an error that leaves open whether it does.
     pub(super) fn resolve(&self, outcome: Result<(), RDKafkaErrorCode>) {
-        if self.outcome.get().is_some() {
+        if let (Some(number), Some(spooling)) = (self.spooled, &self.in_flight.spooling) {
+            match outcome {
+                // Then the spool has to have it.
+                Err(code) if !is_final(code) => {
+                    self.in_flight.failed(code);
+                    return spooling.failed(number);
+                }
+                _ => spooling.reported(number),
+            }
+        }
+        self.settle(outcome.map_err(NotRecorded::Undelivered));
+    }
+
+    /// What has become of the message. Only the first word counts: of Kafka or, where that may stand in, of the spool.
+    pub(super) fn settle(&self, outcome: Result<(), NotRecorded>) {
+        if self.settled.swap(true, Ordering::AcqRel) {
             return;
         }
         // The books first: whoever wakes up and records the next frame must find a broken segment broken.
@@ -179,22 +225,24 @@ impl Delivery {
                     .confirmed(&place.ledger, moved, place.kind, self.since.elapsed());
             }
             (Ok(()), None) => {}
-            (Err(code), place) => {
+            (Err(why), place) => {
                 if let Some(place) = place {
                     place.ledger.failed();
-                    self.in_flight.metrics.not_recorded(NotRecorded::Undelivered(code));
+                    self.in_flight.metrics.not_recorded(why);
                 }
-                let role = match place {
-                    Some(_) => TopicRole::Frames,
-                    None => TopicRole::Control,
-                };
-                self.in_flight.failed(role, code);
+                if let NotRecorded::Undelivered(code) = why {
+                    let role = match place {
+                        Some(_) => TopicRole::Frames,
+                        None => TopicRole::Control,
+                    };
+                    self.in_flight.failed(role, code);
+                }
             }
         }
         if let Some(ticket) = self.ticket {
             self.in_flight.backlog.reported(ticket, outcome);
         }
-        // Only librdkafka's thread, or the caller whose message was not taken, resolves: never both.
+        // Nobody else comes here: see `settled`.
         let _ = self.outcome.set(outcome);
         self.waker.wake();
     }

@@ -11,6 +11,7 @@ use super::backlog::Backlog;
 use super::ledger::Ledger;
 use super::metrics::Metrics;
 use super::readiness::Readiness;
+use super::spooling::Spooling;
 use super::{NotRecorded, TopicRole};
 
 /// Most messages that may await a report. librdkafka's own bounds are above these: a frame is refused here, before
@@ -28,20 +29,34 @@ pub(super) struct InFlight {
     moved: Mutex<Vec<Arc<Ledger>>>,
     /// What nobody waits for, acknowledged or not.
     pub(super) backlog: Backlog,
+    /// Where a target is spooled.
+    pub(super) spooling: Option<Spooling>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
 }
 
 impl InFlight {
-    pub(super) fn new(metrics: Metrics, readiness: Arc<Readiness>) -> Self {
+    pub(super) fn new(metrics: Metrics, readiness: Arc<Readiness>, spooling: Option<Spooling>) -> Self {
         Self {
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             moved: Mutex::default(),
             backlog: Backlog::new(metrics.clone()),
+            spooling,
             metrics,
             readiness,
         }
+    }
+
+    /// The spool, if frames of this target may go there.
+    pub(super) fn spool_of(&self, target: &str) -> Option<&Spooling> {
+        self.spooling.as_ref().filter(|spooling| spooling.covers(target))
+    }
+
+    pub(super) fn has_spool_room(&self) -> bool {
+        self.spooling
+            .as_ref()
+            .is_some_and(|spooling| spooling.admit(false, 0).is_ok())
     }
 
     /// Whether there is room for a frame with this payload. A soft bound: concurrent callers may pass it by a frame each.

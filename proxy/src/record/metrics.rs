@@ -25,6 +25,9 @@ pub(super) struct Metrics {
     queue_messages: Gauge,
     queue_bytes: Gauge,
     unwaited_lost: Family<FrameKind, Counter>,
+    spooled: Counter,
+    spool_bytes: Gauge,
+    spool_cut: Counter,
     backlog_frames: Gauge,
     backlog_bytes: Gauge,
     segments: Gauge,
@@ -61,6 +64,9 @@ impl Metrics {
             queue_messages: Gauge::default(),
             queue_bytes: Gauge::default(),
             unwaited_lost: Family::default(),
+            spooled: Counter::default(),
+            spool_bytes: Gauge::default(),
+            spool_cut: Counter::default(),
             backlog_frames: Gauge::default(),
             backlog_bytes: Gauge::default(),
             segments: Gauge::default(),
@@ -109,6 +115,22 @@ impl Metrics {
             "Frames that nobody waits for (ends of exchanges, refusals) and that will not be on record: the backlog was \
              full, or Kafka refused the very message; by kind. A gap frame, or the next segment's opener, says so too",
             metrics.unwaited_lost.clone(),
+        );
+        registry.register(
+            "frames_spooled",
+            "Frames that went to the spool because Kafka was away",
+            metrics.spooled.clone(),
+        );
+        registry.register_with_unit(
+            "spool",
+            "What is in the spool, and not in Kafka yet",
+            Unit::Bytes,
+            metrics.spool_bytes.clone(),
+        );
+        registry.register(
+            "spool_cut_bytes",
+            "Bytes at the ends of spool files that were no whole record at the start; kept beside them",
+            metrics.spool_cut.clone(),
         );
         registry.register(
             "backlog_frames",
@@ -169,6 +191,19 @@ impl Metrics {
         self.unwaited_lost
             .get_or_create(&FrameKind { kind: kind.as_str() })
             .inc();
+    }
+
+    pub(super) fn spooled(&self, bytes: u64) {
+        self.spooled.inc();
+        self.spool(bytes);
+    }
+
+    pub(super) fn spool(&self, bytes: u64) {
+        self.spool_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn spool_cut(&self, bytes: u64) {
+        self.spool_cut.inc_by(bytes);
     }
 
     pub(super) fn backlog(&self, frames: usize, bytes: usize) {

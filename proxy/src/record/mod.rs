@@ -35,7 +35,9 @@
 
 mod backlog;
 mod draft;
+mod draining;
 mod durable;
+mod hand_over;
 mod in_flight;
 mod ledger;
 mod metrics;
@@ -45,6 +47,7 @@ mod readiness;
 mod segment;
 mod settings;
 mod slots;
+mod spooling;
 mod statements;
 mod strangers;
 mod topics;
@@ -66,16 +69,19 @@ use uuid::Uuid;
 pub use draft::Draft;
 pub use durable::{Durable, Pending};
 pub use not_recorded::{NotReady, NotRecorded, TopicRole};
-pub use settings::{MESSAGE_TIMEOUT, OWN_OPTIONS, Options, RecorderSettings, StartError, Topics};
+pub use settings::{MESSAGE_TIMEOUT, OWN_OPTIONS, Options, RecorderSettings, SpooledTargets, StartError, Topics};
 
 use durable::Delivery;
 use in_flight::InFlight;
 use metrics::Metrics;
 use publish::KafkaPublisher;
 use readiness::Readiness;
+use spooling::Spooling;
 use strangers::StrangerLimit;
 use upkeep::{Goodbye, Upkeep};
 use writer::{Refused, Writer};
+
+use crate::spool::Spool;
 
 /// Records frames. Cheap to clone: all clones are one writer, which ends with [`Recorder::shutdown`].
 #[derive(Clone)]
@@ -99,6 +105,8 @@ pub enum Copies {
 pub enum Demand {
     /// Kafka has it, in so many copies.
     Kafka(Copies),
+    /// The same; while Kafka is away, the spool has synced it. Only for frames of [`RecorderSettings::spool`]'s targets.
+    Spooled(Copies),
     /// Nothing. What Kafka does not take at once, or loses, is counted, and named in the session's segments.
     BestEffort,
 }
@@ -120,7 +128,8 @@ impl Recorder {
         let metrics = Metrics::register(registry);
         let readiness = Arc::new(Readiness::new(metrics.clone()));
         let publisher = KafkaPublisher::start(&settings, Arc::clone(&readiness))?;
-        let in_flight = Arc::new(InFlight::new(metrics, readiness));
+        let spooling = open_spool(&settings, &metrics)?;
+        let in_flight = Arc::new(InFlight::new(metrics, readiness, spooling));
         let writer = Arc::new(Writer::new(Box::new(publisher), in_flight));
         let (goodbyes, received) = mpsc::channel(1);
         let client = publish::client_config(&settings)?;
@@ -154,7 +163,7 @@ impl Recorder {
         let (mut frame, payload) = draft.take();
         let (size, exchange_id) = (payload.as_ref().map_or(0, Bytes::len), frame.exchange_id);
         match demand.into() {
-            Demand::Kafka(copies) => match self.write(&mut frame, payload, copies) {
+            demand @ (Demand::Kafka(_) | Demand::Spooled(_)) => match self.write(&mut frame, payload, demand) {
                 Ok(delivery) => Ok(Pending::new(delivery)),
                 Err(refused) => Err(refused.why),
             },
@@ -164,7 +173,7 @@ impl Recorder {
                     // The gap before it goes first.
                     let _ = self.writer.hand_over_next(frame.session_key);
                 }
-                if let Err(Refused { why, has_number: false }) = self.write(&mut frame, payload, Copies::One) {
+                if let Err(Refused { why, has_number: false }) = self.write(&mut frame, payload, Demand::BestEffort) {
                     self.writer.miss(frame, size, why);
                 }
                 Ok(Pending::not_awaited(exchange_id))
@@ -177,7 +186,8 @@ impl Recorder {
     pub fn record_unwaited(&self, draft: Draft) {
         let (frame, payload) = draft.take();
         // More copies would be better, but one is better than none.
-        let ready = self.writer.in_flight.readiness.check(Copies::One).is_ok();
+        let in_flight = &self.writer.in_flight;
+        let ready = in_flight.readiness.check(Copies::One).is_ok() || in_flight.spool_of(&frame.target).is_some();
         self.writer.record_unwaited(frame, payload, ready);
     }
 
@@ -202,8 +212,19 @@ impl Recorder {
     ///
     /// # Errors
     /// Why not.
-    pub fn ready(&self, copies: Copies) -> Result<(), NotReady> {
-        self.writer.in_flight.readiness.check(copies)
+    pub fn ready(&self, demand: impl Into<Demand>) -> Result<(), NotReady> {
+        let in_flight = &self.writer.in_flight;
+        match demand.into() {
+            Demand::Kafka(copies) => in_flight.readiness.check(copies),
+            Demand::BestEffort => in_flight.readiness.check(Copies::One),
+            Demand::Spooled(copies) => match in_flight.readiness.check(copies) {
+                // Whatever else is wrong is no absence, and time would not mend it.
+                Err(NotReady::Starting | NotReady::Away | NotReady::Unavailable(_)) if in_flight.has_spool_room() => {
+                    Ok(())
+                }
+                found => found,
+            },
+        }
     }
 
     /// Waits until [`Recorder::ready`], however long that takes.
@@ -245,9 +266,9 @@ impl Recorder {
         }
     }
 
-    fn write(&self, frame: &mut Frame, payload: Option<Bytes>, copies: Copies) -> Result<Arc<Delivery>, Refused> {
+    fn write(&self, frame: &mut Frame, payload: Option<Bytes>, demand: Demand) -> Result<Arc<Delivery>, Refused> {
         let in_flight = &self.writer.in_flight;
-        let recorded = match in_flight.readiness.check(copies) {
+        let recorded = match self.ready(demand) {
             Ok(()) => self.writer.record(frame, payload, false),
             Err(why) => Err(NotRecorded::from(why).into()),
         };
@@ -258,6 +279,31 @@ impl Recorder {
             }
         })
     }
+}
+
+/// Opens the spool, if there is to be one, and says what was torn.
+fn open_spool(settings: &RecorderSettings, metrics: &Metrics) -> Result<Option<Spooling>, StartError> {
+    let Some((settings, targets)) = &settings.spool else {
+        return Ok(None);
+    };
+    let (spool, cuts) = Spool::open(settings)?;
+    for cut in cuts {
+        metrics.spool_cut(cut.bytes);
+        if cut.is_last {
+            tracing::warn!(
+                file = cut.number,
+                bytes = cut.bytes,
+                "the spool's end was torn, and is cut"
+            );
+        } else {
+            tracing::error!(
+                file = cut.number,
+                bytes = cut.bytes,
+                "the disk lost records that the spool had synced"
+            );
+        }
+    }
+    Ok(Some(Spooling::new(spool, targets.clone(), metrics.clone())))
 }
 
 impl std::fmt::Debug for Recorder {

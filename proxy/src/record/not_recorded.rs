@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rdkafka::types::RDKafkaErrorCode;
 
+use crate::spool::SpoolError;
+
 /// Why no frame can be recorded now. The message names no payload and is fit for an operator's log and for `/readyz`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReady {
@@ -105,10 +107,26 @@ pub enum NotRecorded {
     /// Refused before it was sealed: a payload over [`tapedeck_schemas::MAX_PART`] is to be split by the caller.
     #[error("a payload of {0} bytes is larger than a part may be")]
     TooLarge(usize),
+    /// Kafka is away, and the spool has reached its cap: refused before it was sealed, or named as lost by the session's
+    /// next segment.
+    #[error("Kafka is away and the spool is full")]
+    SpoolFull,
+    /// Kafka is away, and the spool's disk does not take the frame: it may be there or not.
+    #[error("Kafka is away and the spool cannot be written")]
+    SpoolFailed,
     /// Sealed and handed over, but not acknowledged in time: it may still be in the log, and its session's next
     /// segment says so.
     #[error("Kafka did not acknowledge: {0}")]
     Undelivered(RDKafkaErrorCode),
+}
+
+impl From<SpoolError> for NotRecorded {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Full => Self::SpoolFull,
+            SpoolError::Failed => Self::SpoolFailed,
+        }
+    }
 }
 
 impl NotRecorded {
@@ -120,6 +138,8 @@ impl NotRecorded {
             Self::QueueFull => "queue_full",
             Self::TooManyUnconfirmed => "too_many_unconfirmed",
             Self::TooLarge(_) => "too_large",
+            Self::SpoolFull => "spool_full",
+            Self::SpoolFailed => "spool_failed",
             Self::Undelivered(_) => "undelivered",
         }
     }

@@ -71,6 +71,11 @@ impl Readiness {
         }
     }
 
+    /// Whether Kafka takes frames, of anybody: also while the recorder shuts down.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.state(), State::Ready { .. })
+    }
+
     /// Waits until [`Readiness::check`] says something that is `wanted`, or that the recorder shuts down.
     pub(super) async fn until(
         &self,

@@ -21,6 +21,8 @@ pub(super) struct Slot {
     target: Box<str>,
     /// Of a caller without a principal.
     pub(super) stranger: bool,
+    /// Its frames may go to the spool.
+    pub(super) spooled: bool,
     /// Milliseconds since the writer started; beside the lock, so that a look for idle segments takes none.
     last_used: AtomicU64,
     pub(super) state: Mutex<State>,
@@ -47,12 +49,13 @@ pub(super) struct Segment {
 }
 
 impl Slot {
-    pub(super) fn new(frame: &Frame, stranger: bool, now: u64) -> Self {
+    pub(super) fn new(frame: &Frame, stranger: bool, spooled: bool, now: u64) -> Self {
         Self {
             key: frame.session_key,
             tenant: frame.tenant.as_str().into(),
             target: frame.target.as_str().into(),
             stranger,
+            spooled,
             last_used: AtomicU64::new(now),
             state: Mutex::new(State::Vacant),
         }
@@ -83,11 +86,12 @@ impl Slot {
 
 impl State {
     /// Whether frames may be added, given the producer in use. A segment whose frames are still with an earlier
-    /// producer takes no more: the new one could overtake it.
-    pub(super) fn takes_frames(&self, generation: u64) -> bool {
+    /// producer takes no more: the new one could overtake it. None: what an earlier producer has is in the spool.
+    pub(super) fn takes_frames(&self, generation: Option<u64>) -> bool {
         match self {
             Self::Open(segment) => {
-                !segment.ledger.is_broken() && (segment.generation == generation || segment.ledger.is_settled())
+                let overtakes = generation.is_some_and(|generation| segment.generation != generation);
+                !segment.ledger.is_broken() && (!overtakes || segment.ledger.is_settled())
             }
             _ => false,
         }

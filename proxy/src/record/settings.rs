@@ -1,9 +1,10 @@
 //! What the recorder is started with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::TopicRole;
+use crate::spool::{OpenError, SpoolSettings};
 
 /// Where and how to record.
 #[derive(Clone, Debug)]
@@ -18,7 +19,13 @@ pub struct RecorderSettings {
     pub message_timeout: Duration,
     /// Host name of this proxy, stated in its first control statement.
     pub instance: String,
+    /// Where the frames of some targets go while Kafka is away.
+    pub spool: Option<(SpoolSettings, SpooledTargets)>,
 }
+
+/// Names of the targets whose `record` is `spooled`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpooledTargets(pub BTreeSet<String>);
 
 /// Default of [`RecorderSettings::message_timeout`].
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -83,6 +90,9 @@ pub enum StartError {
     /// librdkafka refuses an option, or has no resources for a client.
     #[error("the Kafka client cannot be made: {0}")]
     Client(String),
+    /// The spool's folder cannot be used.
+    #[error("[spool] {0}")]
+    Spool(#[from] OpenError),
 }
 
 impl Topics {

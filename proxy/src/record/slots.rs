@@ -28,12 +28,12 @@ impl Slots {
     }
 
     /// The frame's slot, a vacant one if there is none.
-    pub(super) fn of(&self, frame: &Frame, stranger: bool, now: u64) -> Arc<Slot> {
+    pub(super) fn of(&self, frame: &Frame, stranger: bool, spooled: bool, now: u64) -> Arc<Slot> {
         let mut shard = self.shard(&frame.session_key);
         Arc::clone(shard.entry(frame.session_key).or_insert_with(|| {
             self.metrics.segment_opened();
             self.strangers.fetch_add(usize::from(stranger), Ordering::Relaxed);
-            Arc::new(Slot::new(frame, stranger, now))
+            Arc::new(Slot::new(frame, stranger, spooled, now))
         }))
     }
 

@@ -6,6 +6,7 @@ use tapedeck_schemas::{ControlBody, ControlChain, Head, WriterManifest, WriterSt
 
 use super::durable::Pending;
 use super::writer::{Writer, micros};
+use crate::spool::SpoolError;
 
 /// Heads in one chunk of a manifest: about 100 bytes each, so that a chunk stays under 256 KiB.
 const HEADS: usize = 2_048;
@@ -37,6 +38,21 @@ impl Statements {
         };
         statements.say(started);
         statements
+    }
+
+    /// The writer's key, as it is sent.
+    pub(super) fn introduction(&self) -> Option<Vec<u8>> {
+        self.unsent.front().cloned()
+    }
+
+    /// Puts what is unsent into the spool. It stays unsent: the same statement twice is one.
+    pub(super) fn spool(&self, writer: &Writer) -> Result<(), SpoolError> {
+        let Some(spooling) = &writer.in_flight.spooling else {
+            return Err(SpoolError::Failed);
+        };
+        self.unsent
+            .iter()
+            .try_for_each(|statement| spooling.append_statement(writer.id, statement))
     }
 
     /// Of every segment that ended since the last call.

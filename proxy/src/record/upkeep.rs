@@ -13,7 +13,7 @@ use super::publish::KafkaPublisher;
 use super::readiness::Readiness;
 use super::statements::Statements;
 use super::writer::Writer;
-use super::{Copies, NotReady, RecorderSettings, TopicRole, Unfinished, topics};
+use super::{Copies, NotReady, RecorderSettings, TopicRole, Unfinished, draining, topics};
 
 /// How often to look at what is due.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,8 +50,12 @@ pub(super) struct Upkeep {
 
 impl Upkeep {
     pub(super) fn new(writer: Arc<Writer>, settings: RecorderSettings, client: ClientConfig) -> Self {
+        let statements = Statements::open(&writer, &settings.instance);
+        if let Some(spooling) = &writer.in_flight.spooling {
+            spooling.introduce(statements.introduction().map(|statement| (writer.id, statement)));
+        }
         Self {
-            statements: Statements::open(&writer, &settings.instance),
+            statements,
             writer,
             settings,
             client,
@@ -106,6 +110,7 @@ impl Upkeep {
             return;
         }
         if readiness.take_spoiled() {
+            self.spool_from_now_on();
             self.replace_producer();
         }
         let due = self.inspected.is_none_or(|at| at.elapsed() >= INSPECT);
@@ -119,6 +124,9 @@ impl Upkeep {
             self.statements.segments_ended(&self.writer);
             self.statements.manifest(&self.writer);
             self.statements.send(&self.writer).await;
+        }
+        if readiness.check(Copies::One).is_ok() {
+            draining::drain(&self.writer).await;
         }
         if self.draining.is_none() && readiness.check(Copies::One).is_ok() {
             self.draining = self.writer.hand_over_backlog(BACKLOG_AT_ONCE).map(Pending::new);
@@ -136,10 +144,22 @@ impl Upkeep {
             self.statements.send(&self.writer).await;
             if !self.statements.all_sent() {
                 found = Err(NotReady::Away);
+            } else if let Some(spooling) = &self.writer.in_flight.spooling {
+                spooling.introduce(None);
             }
         }
         self.inspected = Some(Instant::now());
         self.writer.in_flight.readiness.inspected(found);
+        if !self.writer.in_flight.readiness.is_ready() {
+            self.spool_from_now_on();
+        }
+    }
+
+    /// What Kafka has not acknowledged, and whatever comes next, goes to the spool, where there is one.
+    fn spool_from_now_on(&self) {
+        if let Some(spooling) = &self.writer.in_flight.spooling {
+            spooling.kafka_is_away();
+        }
     }
 
     fn replace_producer(&self) {
@@ -165,8 +185,14 @@ impl Upkeep {
     /// Hands over what was kept, seals everything, states the last heads, says goodbye; as far as the deadline allows.
     async fn end(&mut self, deadline: Instant) -> Result<(), Unfinished> {
         let at = deadline.into();
-        // Out of time: what is not sealed or not acknowledged is counted below.
-        let _ = timeout_at(at, self.seal_all()).await;
+        let _ = timeout_at(at, draining::drain(&self.writer)).await;
+        // Half of the time for Kafka. What it has not acknowledged by then is better in the spool, where there is one.
+        let half = (Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2).into();
+        if timeout_at(half, self.seal_all()).await.is_err() {
+            self.spool_from_now_on();
+            // Out of time: what is not sealed or not acknowledged is counted below.
+            let _ = timeout_at(at, self.seal_all()).await;
+        }
         let left = Unfinished {
             segments: self.writer.slots.count(),
             unwaited: self.writer.in_flight.backlog.count(),
@@ -176,16 +202,37 @@ impl Upkeep {
         if left.is_nothing() {
             self.statements.goodbye(&self.writer);
         }
-        let _ = timeout_at(at, self.statements.send(&self.writer)).await;
-        if !left.is_nothing() || !self.statements.all_sent() {
+        let spooled = self.spool_statements().await;
+        if !spooled {
+            let _ = timeout_at(at, self.statements.send(&self.writer)).await;
+        }
+        if !left.is_nothing() || !(spooled || self.statements.all_sent()) {
             return Err(left);
         }
         Ok(())
     }
 
+    /// While Kafka is away the last statements go the way of the frames. False where there is no such way.
+    async fn spool_statements(&self) -> bool {
+        let Some(spooling) = &self.writer.in_flight.spooling else {
+            return false;
+        };
+        if !spooling.is_away() || self.statements.spool(&self.writer).is_err() {
+            return false;
+        }
+        let until = spooling.spool.close_file();
+        draining::closed(&self.writer, until).await;
+        tracing::warn!(
+            bytes = spooling.spool.bytes(),
+            "Kafka is away; the spool is left for the next start"
+        );
+        true
+    }
+
     async fn seal_all(&self) {
         for _ in 0..ROUNDS {
             if self.writer.in_flight.readiness.take_spoiled() {
+                self.spool_from_now_on();
                 self.replace_producer();
             }
             // Where a batch fails, its frames are handed over in the next round, to another producer.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tapedeck_schemas::{Chain, Frame, Kind, LostFrame, MAX_PART, SegmentEvent, SegmentSealed, SessionKey, wire};
+use tapedeck_schemas::{Chain, Frame, Kind, LostFrame, MAX_PART, SegmentEvent, SegmentSealed, wire};
 use uuid::Uuid;
 
 use super::backlog::SealedFrame;
@@ -31,13 +31,19 @@ pub(super) struct Writer {
     ended: Mutex<Vec<SegmentSealed>>,
 }
 
-struct Producer {
+pub(super) struct Producer {
     generation: u64,
     publisher: Box<dyn Publisher>,
 }
 
 impl Producer {
-    fn publish(&self, topic: TopicRole, key: &[u8], value: &[u8], delivery: &Arc<Delivery>) -> Result<(), NotRecorded> {
+    pub(super) fn publish(
+        &self,
+        topic: TopicRole,
+        key: &[u8],
+        value: &[u8],
+        delivery: &Arc<Delivery>,
+    ) -> Result<(), NotRecorded> {
         let taken = self.publisher.publish(topic, key, value, Arc::clone(delivery));
         taken.map_err(|code| {
             delivery.resolve(Err(code));
@@ -77,7 +83,8 @@ impl Writer {
         self.in_flight.admit(size)?;
         loop {
             let now = self.now();
-            let slot = self.slots.of(frame, stranger, now);
+            let spooling = self.in_flight.spool_of(&frame.target).filter(|_| !stranger);
+            let slot = self.slots.of(frame, stranger, spooling.is_some(), now);
             let mut state = lock(&slot);
             if matches!(*state, State::Evicted) {
                 drop(state);
@@ -85,81 +92,15 @@ impl Writer {
                 continue;
             }
             state.admit()?;
+            if let Some(spooling) = spooling {
+                spooling.admit(self.kafka_is_ready(), size)?;
+            }
             slot.touch(now);
             let producer = self.producer();
             let segment = self.opened(&producer, &slot, &mut state)?;
             let frame = std::mem::take(frame);
             let appended = self.append(&producer, &slot, segment, frame, payload);
             return appended.map_err(|why| Refused { why, has_number: true });
-        }
-    }
-
-    /// Takes a frame that nobody waits for, and hands it over if Kafka is `ready` and no other under its key waits.
-    pub(super) fn record_unwaited(&self, mut frame: Frame, payload: Option<Bytes>, ready: bool) {
-        // It may be sealed much later: its time is that of what it describes.
-        (frame.time, frame.monotonic_ns) = self.moment();
-        let key = frame.session_key;
-        self.in_flight.backlog.push(frame, payload);
-        if ready {
-            let _ = self.hand_over_next(key);
-        }
-    }
-
-    /// Counts a frame that was not recorded, and that nobody minds, in a gap frame of its session key.
-    pub(super) fn miss(&self, mut frame: Frame, bytes: usize, why: NotRecorded) {
-        (frame.time, frame.monotonic_ns) = self.moment();
-        self.in_flight.backlog.miss(&frame, bytes, why.reason());
-    }
-
-    /// Hands over up to `most` frames of the backlog; the last one's delivery.
-    pub(super) fn hand_over_backlog(&self, most: usize) -> Option<Arc<Delivery>> {
-        let (mut left, mut last) = (most, None);
-        for key in self.in_flight.backlog.keys_waiting() {
-            while left > 0
-                && let Some(delivery) = self.hand_over_next(key)
-            {
-                left -= 1;
-                last = Some(delivery);
-            }
-        }
-        last
-    }
-
-    /// Hands over the first frame of the backlog that waits under `key`. None where none does, or it goes on waiting.
-    pub(super) fn hand_over_next(&self, key: SessionKey) -> Option<Arc<Delivery>> {
-        let backlog = &self.in_flight.backlog;
-        loop {
-            let first = backlog.next(key)?;
-            self.in_flight
-                .admit(first.payload.as_ref().map_or(0, Bytes::len))
-                .ok()?;
-            let now = self.now();
-            let slot = self.slots.of(&first.frame, false, now);
-            let mut state = lock(&slot);
-            if matches!(*state, State::Evicted) {
-                drop(state);
-                self.slots.forget(&slot);
-                continue;
-            }
-            // Under the slot's lock, so that the queue's order is the topic's; the first may be under way by now.
-            let next = backlog.next(key)?;
-            let producer = self.producer();
-            let sealed = if let Some(sealed) = next.sealed {
-                sealed
-            } else {
-                state.admit().ok()?;
-                slot.touch(now);
-                let segment = self.opened(&producer, &slot, &mut state).ok()?;
-                let mut frame = next.frame;
-                if frame.kind == Kind::Gap {
-                    frame.exchange_id = segment.chain.segment_id();
-                }
-                Arc::new(self.seal(segment, frame, next.payload))
-            };
-            backlog.handing_over(next.ticket, &sealed);
-            let delivery = Delivery::of_unwaited(&self.in_flight, &sealed, next.ticket);
-            let taken = producer.publish(TopicRole::Frames, slot.key.as_bytes(), &sealed.value, &delivery);
-            return taken.is_ok().then_some(delivery);
         }
     }
 
@@ -220,13 +161,13 @@ impl Writer {
     }
 
     /// The slot's segment, a new one where there is none that takes frames.
-    fn opened<'a>(
+    pub(super) fn opened<'a>(
         &self,
         producer: &Producer,
         slot: &Slot,
         state: &'a mut State,
     ) -> Result<&'a mut Segment, NotRecorded> {
-        if !state.takes_frames(producer.generation) {
+        if !state.takes_frames((!slot.spooled).then_some(producer.generation)) {
             let (event, ended) = state.ending(slot.key);
             let segment_id = Uuid::now_v7();
             let inherited = event.previous.as_ref().map(|previous| previous.lost.clone());
@@ -260,13 +201,20 @@ impl Writer {
     ) -> Result<Arc<Delivery>, NotRecorded> {
         (frame.time, frame.monotonic_ns) = self.moment();
         let sealed = self.seal(segment, frame, payload);
+        if slot.spooled {
+            return self.hand_over_spooled(producer, slot, Arc::new(sealed), None);
+        }
         let delivery = Delivery::of_frame(&self.in_flight, sealed.exchange_id, sealed.place, sealed.value.len());
         producer.publish(TopicRole::Frames, slot.key.as_bytes(), &sealed.value, &delivery)?;
         Ok(delivery)
     }
 
+    pub(super) fn kafka_is_ready(&self) -> bool {
+        self.in_flight.readiness.is_ready()
+    }
+
     /// Seals a frame as the segment's next.
-    fn seal(&self, segment: &mut Segment, frame: Frame, payload: Option<Bytes>) -> SealedFrame {
+    pub(super) fn seal(&self, segment: &mut Segment, frame: Frame, payload: Option<Bytes>) -> SealedFrame {
         let writer_seq = self.writer_seq.fetch_add(1, Ordering::Relaxed) + 1;
         let sealed = segment.chain.seal(frame, writer_seq, payload);
         let value = wire::encode_frame(&sealed, wire::Framing::SingleObject);
@@ -317,18 +265,18 @@ impl Writer {
 
     /// The producer in use. Held while a frame is sealed and handed over, so that a replacement cannot come between the
     /// look at the segment's generation and the hand-over. Never taken twice by one thread.
-    fn producer(&self) -> RwLockReadGuard<'_, Producer> {
+    pub(super) fn producer(&self) -> RwLockReadGuard<'_, Producer> {
         self.producer.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a frame that is recorded now says of the time: wall clock and monotonic.
-    fn moment(&self) -> (i64, i64) {
+    pub(super) fn moment(&self) -> (i64, i64) {
         let monotonic = self.started.elapsed().as_nanos();
         (micros(), i64::try_from(monotonic).unwrap_or(i64::MAX))
     }
 
     /// Milliseconds since the writer started.
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
     }
 }
@@ -353,7 +301,7 @@ pub(super) fn micros() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn lock(slot: &Slot) -> MutexGuard<'_, State> {
+pub(super) fn lock(slot: &Slot) -> MutexGuard<'_, State> {
     // A panic under this lock would be one of the hash or the encoder, between frames: the chain's head and the
     // ledger still agree, or the ledger names a frame that was never handed over, which a successor names.
     slot.state.lock().unwrap_or_else(PoisonError::into_inner)

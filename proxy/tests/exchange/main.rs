@@ -10,6 +10,7 @@ mod passing;
 mod refusals;
 mod revisions;
 mod rig;
+mod spool;
 mod stopping;
 mod tls;
 

@@ -85,6 +85,7 @@ impl Cluster {
             topics: topics.clone(),
             message_timeout,
             instance: "test".to_owned(),
+            spool: None,
         }
     }
 

@@ -4,3 +4,4 @@ mod failures;
 mod kafka;
 mod order;
 mod readiness;
+mod spool;

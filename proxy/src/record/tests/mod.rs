@@ -4,4 +4,5 @@ mod backlog;
 mod model;
 mod oracle;
 mod segments;
+mod spooling;
 mod standby;

@@ -177,7 +177,10 @@ pub(super) fn writer(standby: &Standby) -> Writer {
 pub(super) fn counted_writer(standby: &Standby, registry: &mut Registry) -> Writer {
     let metrics = Metrics::register(registry);
     let readiness = Arc::new(Readiness::new(metrics.clone()));
-    Writer::new(Box::new(standby.clone()), Arc::new(InFlight::new(metrics, readiness)))
+    Writer::new(
+        Box::new(standby.clone()),
+        Arc::new(InFlight::new(metrics, readiness, None)),
+    )
 }
 
 /// A frame of the caller with this number that nobody waits for: the end of the exchange with this number.

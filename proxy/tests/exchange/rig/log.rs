@@ -10,12 +10,17 @@ use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Every frame of a prefix, as often and in the order of each partition as it is in the log.
+pub(crate) async fn in_log(bootstrap: &str, prefix: &str) -> Vec<Frame> {
+    let (bootstrap, topic) = (bootstrap.to_owned(), format!("{prefix}.frames.v1"));
+    tokio::task::spawn_blocking(move || read(&bootstrap, &topic))
+        .await
+        .expect("no panic")
+}
+
 /// Every frame of a prefix, in the order of the writer. Each one's hash is verified.
 pub(crate) async fn frames(bootstrap: &str, prefix: &str) -> Vec<Frame> {
-    let (bootstrap, topic) = (bootstrap.to_owned(), format!("{prefix}.frames.v1"));
-    let mut frames = tokio::task::spawn_blocking(move || read(&bootstrap, &topic))
-        .await
-        .expect("no panic");
+    let mut frames = in_log(bootstrap, prefix).await;
     for frame in &frames {
         frame.verify_hash().expect("an intact frame");
     }

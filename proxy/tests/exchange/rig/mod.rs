@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub(crate) use client::Request;
 pub(crate) use issuer::Issuer;
-pub(crate) use log::{assert_at_most_one_end, ends, frames, joined, of_kind};
+pub(crate) use log::{assert_at_most_one_end, ends, frames, in_log, joined, of_kind};
 pub(crate) use target::{Broken, Reply, Target};
 
 /// What the proxy shows to targets.
@@ -186,7 +186,8 @@ impl Rig {
     }
 }
 
-async fn create_topics(bootstrap: &str, prefix: &str) {
+/// The topics of a prefix, with two partitions each.
+pub(crate) async fn create_topics(bootstrap: &str, prefix: &str) {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .create()
