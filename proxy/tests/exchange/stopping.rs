@@ -1,9 +1,12 @@
 //! The end of the process.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use tapedeck_schemas::{Direction, End, Kind};
 use tokio::sync::mpsc;
 
+use crate::rig;
 use crate::rig::{Reply, Rig, Target, assert_at_most_one_end, frames, joined, of_kind};
 use crate::{RESULT, call};
 
@@ -61,4 +64,35 @@ async fn a_stop_ends_listeners_lets_calls_finish_and_seals_what_was_recorded() {
     let sealed = of_kind(&frames, Kind::SegmentSealed).len();
     assert_eq!(sealed, of_kind(&frames, Kind::SegmentOpened).len());
     assert!(sealed > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_without_kafka_ends_in_time_and_says_what_is_not_on_record() {
+    const CALLS: usize = 3;
+    let (arrive, mut arrived) = mpsc::unbounded_channel();
+    let target = Target::start(move |_| {
+        arrive.send(()).expect("the test waits");
+        // An answer never comes.
+        std::future::pending()
+    });
+    let broker = rig::own_broker().await;
+    let rig = Rig::on(&broker.bootstrap(), target.await).await;
+    let calls: Vec<_> = (0..CALLS)
+        .map(|_| tokio::spawn(rig.post(call(1, "slow")).send()))
+        .collect();
+    for _ in 0..CALLS {
+        arrived.recv().await.expect("the target is asked");
+    }
+    broker.kill();
+    let since = Instant::now();
+    let unfinished = rig.running.stop().await.expect_err("Kafka is gone");
+    let took = since.elapsed();
+    assert!(
+        took < Duration::from_secs(35),
+        "30 s, and some for a busy machine: {took:?}"
+    );
+    assert_eq!((unfinished.segments, unfinished.unwaited), (1, CALLS));
+    for answer in calls {
+        assert_eq!(answer.await.expect("no panic").status, 502);
+    }
 }
