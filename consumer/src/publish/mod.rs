@@ -2,6 +2,7 @@
 
 mod audit;
 mod publisher;
+mod receipts;
 
 pub use audit::{Masked, audit_event, unknown_event};
 pub use publisher::{PublishError, Publisher};

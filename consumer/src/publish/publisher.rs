@@ -1,15 +1,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use rdkafka::ClientConfig;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig};
+use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer};
 use tapedeck_schemas::wire::{Framing, encode_audit, encode_dead_letter};
 use tapedeck_schemas::{AuditEvent, DeadLetter};
 
+use super::receipts::{Deliveries, Receipts};
 use crate::source::is_permanent;
+
+/// Pause while librdkafka's queue is full.
+const FULL: Duration = Duration::from_millis(5);
 
 /// Publishes and waits: a batch's offsets are committed only after all that it caused elsewhere is acknowledged.
 ///
@@ -29,7 +32,7 @@ pub struct Publisher {
 struct Current {
     /// Counts replacements, so that what several partitions saw fail is replaced once.
     generation: u64,
-    producer: FutureProducer,
+    producer: Arc<ThreadedProducer<Deliveries>>,
 }
 
 /// Records that were not acknowledged; the batch must not be committed.
@@ -78,7 +81,7 @@ impl Publisher {
             .set("linger.ms", "5")
             .set("compression.type", "lz4")
             .set("allow.auto.create.topics", "false");
-        let producer = config.create().map_err(PublishError::Producer)?;
+        let producer = Arc::new(create(&config)?);
         Ok(Self {
             config,
             current: Arc::new(Mutex::new(Current {
@@ -98,33 +101,22 @@ impl Publisher {
     /// At the first record that was not acknowledged; others may have been.
     pub async fn audit(&self, events: &[AuditEvent]) -> Result<(), PublishError> {
         let (generation, producer) = self.current();
-        let deliveries = events.iter().map(|event| {
-            let headers = OwnedHeaders::new()
-                .insert(Header {
-                    key: "event-id",
-                    value: Some(&event.metadata.uid),
-                })
-                .insert(Header {
-                    key: "event-type",
-                    value: Some(&event.activity_name),
-                })
-                .insert(Header {
-                    key: "tenant",
-                    value: event.metadata.tenant_uid.as_ref(),
-                })
-                .insert(Header {
-                    key: "schema",
-                    value: Some("tapedeck.v1.AuditEvent"),
-                });
-            deliver(
-                &producer,
-                &self.audit,
-                event.metadata.correlation_uid.clone(),
-                encode_audit(event, Framing::default()),
-                headers,
-            )
-        });
-        self.replaced_on_failure(generation, try_join_all(deliveries).await)
+        let receipts = Arc::new(Receipts::default());
+        for event in events {
+            let text = |key, value| Header { key, value };
+            let headers = OwnedHeaders::new_with_capacity(4)
+                .insert(text("event-id", Some(event.metadata.uid.as_str())))
+                .insert(text("event-type", Some(event.activity_name.as_str())))
+                .insert(text("tenant", event.metadata.tenant_uid.as_deref()))
+                .insert(text("schema", Some("tapedeck.v1.AuditEvent")));
+            let value = encode_audit(event, Framing::default());
+            let record = BaseRecord::with_opaque_to(&self.audit, Arc::clone(&receipts))
+                .key(event.metadata.correlation_uid.as_str())
+                .payload(value.as_slice())
+                .headers(headers);
+            hand_over(&producer, record, &receipts).await;
+        }
+        self.replaced_on_failure(generation, &self.audit, receipts.all().await)
     }
 
     /// Publishes dead letters and waits for every acknowledgement.
@@ -133,9 +125,10 @@ impl Publisher {
     /// As [`Publisher::audit`].
     pub async fn dead_letters(&self, letters: &[DeadLetter]) -> Result<(), PublishError> {
         let (generation, producer) = self.current();
-        let deliveries = letters.iter().map(|letter| {
+        let receipts = Arc::new(Receipts::default());
+        for letter in letters {
             let key = format!("{}/{}/{}", letter.topic, letter.partition, letter.offset);
-            let headers = OwnedHeaders::new()
+            let headers = OwnedHeaders::new_with_capacity(2)
                 .insert(Header {
                     key: "reason",
                     value: Some(&letter.reason),
@@ -144,28 +137,32 @@ impl Publisher {
                     key: "schema",
                     value: Some("tapedeck.v1.DeadLetter"),
                 });
-            deliver(
-                &producer,
-                &self.dead_letter,
-                key,
-                encode_dead_letter(letter, Framing::default()),
-                headers,
-            )
-        });
-        self.replaced_on_failure(generation, try_join_all(deliveries).await)
+            let value = encode_dead_letter(letter, Framing::default());
+            let record = BaseRecord::with_opaque_to(&self.dead_letter, Arc::clone(&receipts))
+                .key(key.as_str())
+                .payload(value.as_slice())
+                .headers(headers);
+            hand_over(&producer, record, &receipts).await;
+        }
+        self.replaced_on_failure(generation, &self.dead_letter, receipts.all().await)
     }
 
-    fn current(&self) -> (u64, FutureProducer) {
+    fn current(&self) -> (u64, Arc<ThreadedProducer<Deliveries>>) {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        (current.generation, current.producer.clone())
+        (current.generation, Arc::clone(&current.producer))
     }
 
     /// Passes the outcome on, after a failure with another producer in place of the one that failed.
-    fn replaced_on_failure(&self, failed: u64, outcome: Result<Vec<()>, PublishError>) -> Result<(), PublishError> {
-        let Err(error) = outcome else { return Ok(()) };
+    fn replaced_on_failure(
+        &self,
+        failed: u64,
+        topic: &str,
+        outcome: Result<(), KafkaError>,
+    ) -> Result<(), PublishError> {
+        let Err(source) = outcome else { return Ok(()) };
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.generation == failed {
-            let producer = self.config.create().map_err(PublishError::Producer)?;
+            let producer = Arc::new(create(&self.config)?);
             let old = std::mem::replace(&mut current.producer, producer);
             current.generation += 1;
             // What other partitions wait for fails at once, and they try again with the new one.
@@ -173,24 +170,32 @@ impl Publisher {
             // The last to let go of it joins its thread, which may take a moment.
             drop(tokio::task::spawn_blocking(move || drop(old)));
         }
-        Err(error)
+        Err(PublishError::Undelivered {
+            topic: topic.to_owned(),
+            source,
+        })
     }
 }
 
+fn create(config: &ClientConfig) -> Result<ThreadedProducer<Deliveries>, PublishError> {
+    config.create_with_context(Deliveries).map_err(PublishError::Producer)
+}
+
 /// Waits for room in the queue as long as it takes: back-pressure is the batch's, and the timeout is librdkafka's.
-async fn deliver(
-    producer: &FutureProducer,
-    topic: &str,
-    key: String,
-    value: Vec<u8>,
-    headers: OwnedHeaders,
-) -> Result<(), PublishError> {
-    let record = FutureRecord::to(topic).key(&key).payload(&value).headers(headers);
-    match producer.send(record, rdkafka::util::Timeout::Never).await {
-        Ok(_) => Ok(()),
-        Err((source, _)) => Err(PublishError::Undelivered {
-            topic: topic.to_owned(),
-            source,
-        }),
+async fn hand_over(
+    producer: &ThreadedProducer<Deliveries>,
+    mut record: BaseRecord<'_, str, [u8], Arc<Receipts>>,
+    receipts: &Receipts,
+) {
+    receipts.expect_one();
+    loop {
+        match producer.send(record) {
+            Ok(()) => return,
+            Err((error, refused)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                tokio::time::sleep(FULL).await;
+                record = refused;
+            }
+            Err((error, _)) => return receipts.arrived(Some(error)),
+        }
     }
 }
