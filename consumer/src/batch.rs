@@ -2,13 +2,15 @@
 
 mod farewell;
 mod once;
+mod seen;
+mod store;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::{HashMap, HashSet};
 use tapedeck_redact::Redactor;
-use tapedeck_schemas::{DeadLetter, Digest, SessionKey};
+use tapedeck_schemas::{DeadLetter, SessionKey};
 use tracing::{debug, warn};
 use uuid::Uuid;
 
@@ -20,9 +22,10 @@ use crate::record::{Record, Undecodable};
 use crate::redaction::{self, CleanFrame};
 use crate::rows::{Origin, Row, Verdict};
 use crate::sessions::{Event, Place, Sessions};
-use crate::sink::{Block, Loaded, ServerClock, Sink};
+use crate::sink::{Loaded, ServerClock, Sink};
 use crate::standing::Standing;
 use crate::stop::{Stop, persist};
+use seen::Seen;
 
 /// Session keys with their sessions and exchanges, and segments, that one partition keeps in memory.
 const MEMORY: usize = 50_000;
@@ -67,6 +70,7 @@ struct State {
     segments: Segments,
     sessions: Sessions,
     parts: Parts<Known>,
+    clean: redaction::Known,
 }
 
 /// What is known of a frame that waits for the rest of its message.
@@ -111,7 +115,7 @@ impl std::fmt::Debug for Tools {
 }
 
 impl Loader {
-    /// A loader that begins where nothing but `loaded` is in the table from its first offset on.
+    /// A loader that begins where nothing but `loaded` is in the table, as far as it goes.
     #[must_use]
     pub fn new(origin: Origin, tools: Tools, clock: ServerClock, loaded: Loaded) -> Self {
         let idle = i64::try_from(tools.idle.as_micros()).unwrap_or(i64::MAX);
@@ -130,6 +134,7 @@ impl Loader {
                 segments: Segments::default(),
                 sessions: Sessions::new(idle),
                 parts: Parts::default(),
+                clean: redaction::Known::default(),
             },
         }
     }
@@ -152,6 +157,7 @@ impl Loader {
     pub async fn load(&mut self, batch: Batch) -> Result<i64, Stop> {
         let (start, end) = (batch.start, batch.end);
         self.phase("decoded", start, end);
+        self.look_up_loaded(end).await?;
         self.compare_with_loaded(&batch.records)?;
         self.restore(&batch).await?;
         let fresh = self.drop_duplicates(batch).await?;
@@ -162,28 +168,6 @@ impl Loader {
         Ok(offset)
     }
 
-    /// Inserts and publishes, and returns the offset to commit.
-    async fn store(&mut self, rows: &[Row], letters: &[DeadLetter], start: i64, end: i64) -> Result<i64, Stop> {
-        let (insert, again) = self.encode(rows, start, end)?;
-        if let Some((token, block)) = insert {
-            self.phase("inserting", start, end);
-            self.insert(&token, &block, rows).await?;
-            self.metrics.rows.inc_by(block.rows() as u64);
-        }
-        if let Some(offsets) = again {
-            persist("aggregating again", || {
-                self.sink.aggregate_again(&self.origin, offsets.clone())
-            })
-            .await?;
-        }
-        self.phase("inserted", start, end);
-        self.phase("publishing", start, end);
-        self.publish(rows, letters).await?;
-        self.phase("published", start, end);
-        self.forget(end);
-        Ok(self.state.parts.first_offset().unwrap_or(end).min(end))
-    }
-
     /// Says in which phase of its life a batch is; tests that kill this process read it.
     pub fn phase(&self, phase: &str, start: i64, end: i64) {
         debug!(%phase, partition = self.origin.partition, start, end, "batch");
@@ -192,8 +176,8 @@ impl Loader {
     /// Offsets are no identity: a topic that was recreated begins at 0 again.
     fn compare_with_loaded(&self, records: &[Record]) -> Result<(), Stop> {
         let differs = |record: &&Record| {
-            let stored = self.state.loaded.get(&record.offset);
-            stored.is_some_and(|hash| *hash != record.hash(&self.origin))
+            let stored = self.state.loaded.hash(record.offset);
+            stored.is_some_and(|hash| hash != record.hash(&self.origin))
         };
         match records.iter().find(differs) {
             Some(record) => Err(Stop::recreated(&self.origin, record.offset)),
@@ -234,12 +218,13 @@ impl Loader {
             .filter(|(segment, seq)| self.state.segments.contains(*segment, *seq))
             .collect();
         let hashes = || self.sink.hashes(&self.origin, batch.start, &suspects);
-        let mut seen: HashMap<(Uuid, i64), Vec<Digest>> = persist("looking up duplicates", hashes).await?;
+        let mut seen = Seen {
+            first: HashMap::with_capacity_and_hasher(batch.records.len(), Default::default()),
+            more: persist("looking up duplicates", hashes).await?,
+        };
         for waiting in self.state.parts.frames() {
             let frame = waiting.frame.frame();
-            seen.entry((frame.segment_id, frame.seq))
-                .or_default()
-                .push(frame.frame_hash);
+            seen.is_new((frame.segment_id, frame.seq), frame.frame_hash);
         }
         let mut fresh = Vec::with_capacity(batch.records.len());
         for record in batch.records {
@@ -253,13 +238,11 @@ impl Loader {
                 fresh.push((record, Verdict::Tampered));
                 continue;
             }
-            let known = seen.entry((frame.segment_id, frame.seq)).or_default();
             let is_first = self.state.segments.insert(frame.segment_id, frame.seq);
-            if known.contains(&frame.frame_hash) {
+            if !seen.is_new((frame.segment_id, frame.seq), frame.frame_hash) {
                 self.metrics.duplicates.inc();
                 continue;
             }
-            known.push(frame.frame_hash);
             let verdict = if is_first { Verdict::Intact } else { Verdict::Fork };
             if verdict == Verdict::Fork {
                 self.metrics.forks.inc();
@@ -286,7 +269,7 @@ impl Loader {
                     rows.push(self.stub(&undecodable, record.offset, record.kafka_time));
                 }
                 Ok(frame) => {
-                    let frame = redaction::mask(frame, &self.redactor);
+                    let frame = redaction::mask(frame, &self.redactor, &mut self.state.clean);
                     let place = self.state.sessions.place(&Event::of(record.offset, frame.frame()));
                     let with = Known {
                         kafka_time: record.kafka_time,
@@ -342,45 +325,9 @@ impl Loader {
         }
     }
 
-    /// Encodes the rows that are not in the table, once, under the batch's token; and says which offsets were there.
-    #[allow(clippy::type_complexity, reason = "two answers that only the caller above reads")]
-    fn encode(
-        &self,
-        rows: &[Row],
-        start: i64,
-        end: i64,
-    ) -> Result<(Option<(String, Block)>, Option<std::ops::RangeInclusive<i64>>), Stop> {
-        let (there, missing): (Vec<&Row>, Vec<&Row>) =
-            rows.iter().partition(|row| self.state.loaded.contains_key(&row.offset));
-        let first = there.iter().map(|row| row.offset).min();
-        let again = first
-            .zip(there.iter().map(|row| row.offset).max())
-            .map(|(first, last)| first..=last);
-        if missing.is_empty() {
-            return Ok((None, again));
-        }
-        let mut bytes = Vec::with_capacity(
-            missing
-                .iter()
-                .map(|row| 1024 + row.frame.body().map_or(0, <[u8]>::len))
-                .sum(),
-        );
-        missing.iter().for_each(|row| row.encode(&self.origin, &mut bytes));
-        let mut token = format!("{}{start}-{end}", token_prefix(&self.origin));
-        // A token must never name two sets of rows. Without rows that were there, and without frames that waited for
-        // the end of their message, the set follows from the offsets.
-        let is_plain = there.is_empty() && missing.iter().all(|row| row.offset >= start);
-        if !is_plain {
-            let first = missing.iter().map(|row| row.offset).min().unwrap_or(start);
-            token = format!("{token}/{}-from-{first}", missing.len());
-        }
-        let block = Block::new(&bytes, missing.len()).map_err(|error| Stop::Sink("compressing rows", error))?;
-        Ok((Some((token, block)), again))
-    }
-
     /// Every row before the next batch is in the table, or waits for its message: of all but the latter memory may go.
     fn forget(&mut self, end: i64) {
-        self.state.loaded.retain(|offset, _| *offset >= end);
+        self.state.loaded.forget(end);
         let waiting = || self.state.parts.frames().map(|waiting| waiting.frame.frame());
         let keys: HashSet<SessionKey> = waiting().map(|frame| frame.session_key).collect();
         let segments: HashSet<Uuid> = waiting().map(|frame| frame.segment_id).collect();

@@ -3,9 +3,10 @@
 //! A frame at a (segment, seq) that has been seen is a duplicate if its hash is that of the first (a spool replay, a
 //! redelivery), and a fork if not. Hashes are not kept here: for the few frames that are suspect they are looked up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use foldhash::HashMap;
 use uuid::Uuid;
 
 /// A set of numbers as ranges: dense numbering makes it one range, however many numbers.

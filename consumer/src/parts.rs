@@ -5,8 +5,7 @@
 //! gets whole (its exchange ends, another begins in its place, or its frames have stopped coming) is let go as truncated:
 //! rows without a body, but with sizes and commitments.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt as _};
 use tapedeck_redact::DropReason;
 use tapedeck_schemas::{Direction, Frame, Payload};
 use uuid::Uuid;

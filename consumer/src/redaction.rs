@@ -10,8 +10,11 @@ use bytes::Bytes;
 use tapedeck_redact::{Content, Context, DropReason, Finding, Outcome, Redactor};
 use tapedeck_schemas::{Commitments, Counters, Direction, Frame, Payload, Salt, Salts};
 
+mod known;
 #[cfg(test)]
 mod tests;
+
+pub use known::Known;
 
 /// What became of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,24 +145,21 @@ impl CleanFrame {
     }
 }
 
-/// Masks every text of a frame that a client or a target chose.
+/// Masks every text of a frame that a client or a target chose. `known` goes with the redactor.
 #[must_use]
-pub fn mask(mut frame: Frame, redactor: &Redactor) -> MaskedFrame {
+pub fn mask(mut frame: Frame, redactor: &Redactor, known: &mut Known) -> MaskedFrame {
     let payload = frame.payload.take();
     let salts = std::mem::take(&mut frame.salts);
     let mut masks = Masks {
         redactor,
+        known,
         rules: Vec::new(),
     };
     let mut metadata_masked = false;
     if let Some(principal) = &mut frame.principal {
-        let (mut name, mut email) = (principal.name.clone(), principal.email.clone());
-        let masked = masks.mask(&mut name) | masks.mask(&mut email);
-        if masked {
-            let principal = Arc::make_mut(principal);
-            (principal.name, principal.email) = (name, email);
-            metadata_masked = true;
-        }
+        // Decoded a moment ago and held by nobody else: nothing is cloned.
+        let principal = Arc::make_mut(principal);
+        metadata_masked |= masks.mask(&mut principal.name) | masks.mask(&mut principal.email);
     }
     metadata_masked |= masks.mask_all(&mut frame.client.user_agent);
     metadata_masked |= masks.mask_all(&mut frame.client.claimed_name);
@@ -190,6 +190,7 @@ pub fn mask(mut frame: Frame, redactor: &Redactor) -> MaskedFrame {
 
 struct Masks<'a> {
     redactor: &'a Redactor,
+    known: &'a mut Known,
     rules: Vec<Arc<str>>,
 }
 
@@ -197,12 +198,16 @@ impl Masks<'_> {
     /// Masks what a client or target chose to say, by all rules, personal data too: a resource's URI may name a person.
     fn mask_all(&mut self, text: &mut Option<String>) -> bool {
         let Some(original) = text.as_deref() else { return false };
+        if self.known.all.contains(original) {
+            return false;
+        }
         let context = Context {
             content: Content::Text,
             ..Context::default()
         };
         let redacted = self.redactor.redact(original.as_bytes(), &context);
         if redacted.outcome() == Outcome::Unchanged {
+            self.known.all.insert(original);
             return false;
         }
         note(&mut self.rules, redacted.findings());
@@ -216,11 +221,12 @@ impl Masks<'_> {
     /// correlates. Short numbers, most JSON-RPC ids, are left alone without a look.
     fn mask(&mut self, text: &mut Option<String>) -> bool {
         let Some(original) = text.as_deref() else { return false };
-        if original.len() < 8 {
+        if original.len() < 8 || self.known.credentials.contains(original) {
             return false;
         }
         let redacted = self.redactor.redact_text(original, &Context::default());
         if redacted.outcome() == Outcome::Unchanged {
+            self.known.credentials.insert(original);
             return false;
         }
         note(&mut self.rules, redacted.findings());

@@ -16,7 +16,7 @@
 //! Nothing here is kept for good. What is not in memory is restored from the rows before the batch, so [`Sessions::missing`]
 //! says what a batch needs and the caller reads it back first. A session key's frames are all in one partition.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use tapedeck_schemas::{Direction, Frame, Kind, RpcKind, SessionKey};
 use uuid::Uuid;
@@ -152,7 +152,7 @@ impl Sessions {
     /// What has to be restored before these frames can be placed.
     pub fn missing<'a>(&self, frames: impl Iterator<Item = &'a Frame>) -> Missing {
         let mut missing = Missing::default();
-        let mut opened = HashSet::new();
+        let mut opened = HashSet::default();
         for frame in frames.filter(|frame| !is_recorders_own(frame.kind)) {
             let key = self.keys.get(&frame.session_key);
             if key.is_none() {

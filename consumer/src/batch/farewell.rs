@@ -1,7 +1,6 @@
 //! Settling writers that are gone: what they left unfinished will not be finished.
 
-use std::collections::HashSet;
-
+use foldhash::HashSet;
 use tracing::{info, warn};
 use uuid::Uuid;
 

@@ -8,25 +8,41 @@ use tracing::warn;
 use super::Loader;
 use crate::publish::{Masked, audit_event};
 use crate::rows::{Row, Verdict};
-use crate::sink::{Block, Fault, Insert, ServerClock};
+use crate::sink::{Block, Fault, Insert, Loaded, ServerClock};
 use crate::stop::{Stop, persist};
 
 /// Pause before what failed is tried again: doubled from the first up to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// What became of an insert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Landed {
+    /// Its rows are in the table, once.
+    Once,
+    /// None of them is: ClickHouse came to them after their lease, time and again.
+    TooLate,
+}
+
 impl Loader {
     /// Inserts a block once, however often it has to be tried.
-    pub(super) async fn insert(&mut self, token: &str, block: &Block, rows: &[Row]) -> Result<(), Stop> {
+    pub(super) async fn insert(&mut self, token: &str, block: &Block, rows: &[&Row]) -> Result<Landed, Stop> {
         let mut pause = PAUSE.0;
+        // How often all of it came too late; and whether nobody knows what an attempt has left behind: then only the same
+        // rows under the same token can make it whole.
+        let (mut late, mut is_unsure) = (0, false);
         loop {
             let lease = self.lease_until().await?;
             let error = match self.sink.insert(&Insert { token, block }, lease).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Landed::Once),
                 Err(error) => error,
             };
             match error.fault() {
                 Fault::Stop => return Err(Stop::Sink("inserting", error)),
-                Fault::LeaseExpired | Fault::Retry => {}
+                Fault::LeaseExpired => late += 1,
+                Fault::Retry => is_unsure = true,
+            }
+            if late >= 2 && !is_unsure && rows.len() > 1 {
+                return Ok(Landed::TooLate);
             }
             self.metrics.insert_retries.inc();
             warn!(partition = self.origin.partition, token, %error, "an insert failed; trying again");
@@ -34,7 +50,7 @@ impl Loader {
             pause = (pause * 2).min(PAUSE.1);
             self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
             if error.code().is_none() && self.has_landed(token, lease, rows).await? {
-                return Ok(());
+                return Ok(Landed::Once);
             }
         }
     }
@@ -53,20 +69,19 @@ impl Loader {
     }
 
     /// After an insert whose fate is unknown: once its lease has run out and nothing of it runs, whether its rows are there.
-    async fn has_landed(&self, token: &str, lease: i64, rows: &[Row]) -> Result<bool, Stop> {
+    async fn has_landed(&self, token: &str, lease: i64, rows: &[&Row]) -> Result<bool, Stop> {
         let left = lease.saturating_sub(self.state.clock.now());
         tokio::time::sleep(Duration::from_micros(u64::try_from(left).unwrap_or(0))).await;
         persist("ending an insert", || self.sink.end_inserts(token)).await?;
-        let missing = || {
-            rows.iter()
-                .map(|row| row.offset)
-                .filter(|offset| !self.state.loaded.contains_key(offset))
-        };
-        let (Some(first), Some(last)) = (missing().min(), missing().max()) else {
+        let offsets = || rows.iter().map(|row| row.offset);
+        let (Some(first), Some(last)) = (offsets().min(), offsets().max()) else {
             return Ok(true);
         };
-        let there = persist("reading back", || self.sink.loaded(&self.origin, first)).await?;
-        if !missing().all(|offset| there.contains_key(&offset)) {
+        let mut there = Loaded::unknown_from(first);
+        while let Some(from) = there.unknown_below(last + 1) {
+            there.extend(persist("reading back", || self.sink.loaded(&self.origin, from)).await?);
+        }
+        if !offsets().all(|offset| there.contains(offset)) {
             return Ok(false);
         }
         persist("aggregating again", || {

@@ -22,7 +22,7 @@ fn recorded(payload: Option<&str>, change: impl FnOnce(&mut Frame)) -> Frame {
 fn clean_parts(parts: &[&str]) -> Vec<CleanFrame> {
     let mut frames: Vec<MaskedFrame> = parts
         .iter()
-        .map(|part| mask(recorded(Some(part), |_| {}), &redactor()))
+        .map(|part| mask(recorded(Some(part), |_| {}), &redactor(), &mut Known::default()))
         .collect();
     let payloads = frames.iter_mut().map(MaskedFrame::take_payload).collect();
     clean(frames, Body::Parts(payloads), &redactor())
@@ -60,7 +60,11 @@ fn a_secret_that_is_cut_in_two_by_parts_is_masked_and_no_salt_is_left() {
 
 #[test]
 fn what_cannot_be_looked_at_is_dropped() {
-    let frame = mask(recorded(Some("no JSON, nobody knows what"), |_| {}), &redactor());
+    let frame = mask(
+        recorded(Some("no JSON, nobody knows what"), |_| {}),
+        &redactor(),
+        &mut Known::default(),
+    );
     let clean = clean(vec![frame], Body::Withheld(DropReason::Incomplete), &redactor());
     assert_eq!(clean[0].fate(), Fate::Dropped("incomplete"));
     assert!(clean[0].body().is_none() && clean[0].payload_salt().is_none());
@@ -77,6 +81,7 @@ fn a_credential_in_the_metadata_is_masked_and_its_salt_is_gone() {
             };
         }),
         &redactor(),
+        &mut Known::default(),
     );
     let clean = clean(vec![masked], Body::Parts(vec![None]), &redactor());
     let agent = clean[0]
@@ -101,8 +106,22 @@ fn a_credential_in_a_field_that_the_hash_covers_is_masked_and_marked() {
             });
         }),
         &redactor(),
+        &mut Known::default(),
     );
     let clean = clean(vec![masked], Body::Parts(vec![None]), &redactor());
     assert!(clean[0].direct_masked() && clean[0].metadata_salt().is_some());
     assert!(!format!("{:?}", clean[0]).contains("ghp_0123"));
+}
+
+#[test]
+fn what_was_masked_once_is_masked_each_time_and_what_was_clean_stays_clean() {
+    let mut known = Known::default();
+    let (redactor, secret) = (redactor(), format!("curl {TOKEN}"));
+    for agent in [secret.as_str(), "curl/8", &secret, "curl/8", &secret] {
+        let frame = recorded(None, |frame| frame.client.user_agent = Some(agent.to_owned()));
+        let masked = mask(frame, &redactor, &mut known);
+        let seen = masked.frame().client.user_agent.as_deref().unwrap_or_default();
+        assert!(!seen.contains(TOKEN));
+        assert_eq!(seen == agent, agent == "curl/8");
+    }
 }

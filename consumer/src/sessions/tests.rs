@@ -183,7 +183,7 @@ fn frames() -> impl Strategy<Value = Vec<Frame>> {
     let step = (0_u8..12, 0_i64..700, 0_u8..9, 0_u8..3);
     prop::collection::vec(step, 1..60).prop_map(|steps| {
         let mut time = 0;
-        let mut opened = HashSet::new();
+        let mut opened = HashSet::default();
         let mut frames = Vec::new();
         for (exchange, gap, what, client) in steps {
             time += gap;

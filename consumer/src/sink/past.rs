@@ -3,10 +3,10 @@
 //! A batch may ask for tens of thousands of ids, and ClickHouse refuses statements beyond a size: they are asked for in
 //! portions. Portions may overlap in what they find, and whoever takes the answers in does not mind.
 
-use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use clickhouse::Row;
+use foldhash::{HashMap, HashSet};
 use serde::Deserialize;
 use tapedeck_schemas::{Digest, SessionKey};
 use uuid::Uuid;
@@ -92,7 +92,7 @@ impl Sink {
         offset: i64,
         places: &HashSet<(Uuid, i64)>,
     ) -> Result<HashMap<(Uuid, i64), Vec<Digest>>, SinkError> {
-        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        let mut found: HashMap<_, Vec<_>> = HashMap::default();
         let mut sorted: Vec<(Uuid, i64)> = places.iter().copied().collect();
         sorted.sort_unstable();
         for portion in sorted.chunks(PORTION) {

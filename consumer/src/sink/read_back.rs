@@ -1,10 +1,10 @@
 //! What the table says. It is the truth: memory is only a copy of it.
 
-use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clickhouse::Row;
+use foldhash::HashMap;
 use serde::Deserialize;
 use tapedeck_schemas::Digest;
 
@@ -16,8 +16,79 @@ use crate::rows::Origin;
 /// Between two looks at an insert that has been killed and still runs.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Offsets that are in the table already, with their records' hashes.
-pub type Loaded = HashMap<i64, Digest>;
+/// Offsets asked for at once. Far more than one batch, so that an owner that takes over asks once; where an operator has set
+/// the group's offset back, all of the past must not be held in memory.
+const PAGE: usize = 200_000;
+
+/// Offsets that are in the table already, with their records' hashes, as far as that has been asked.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    hashes: HashMap<i64, Digest>,
+    /// What is in the table below this offset is in `hashes`, unless it was forgotten.
+    known_to: i64,
+}
+
+impl Loaded {
+    /// Nothing is in the table.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::unknown_from(i64::MAX)
+    }
+
+    /// Nobody has asked yet what is there from `offset` on.
+    #[must_use]
+    pub fn unknown_from(offset: i64) -> Self {
+        Self {
+            hashes: HashMap::default(),
+            known_to: offset,
+        }
+    }
+
+    /// From where to ask before a batch that ends at `end` can be loaded; `None` where all is known.
+    #[must_use]
+    pub fn unknown_below(&self, end: i64) -> Option<i64> {
+        (self.known_to < end).then_some(self.known_to)
+    }
+
+    /// Takes in an answer to that.
+    pub fn extend(&mut self, page: Self) {
+        self.hashes.extend(page.hashes);
+        self.known_to = page.known_to;
+    }
+
+    /// The hash of the record from `offset`, if it is in the table.
+    #[must_use]
+    pub fn hash(&self, offset: i64) -> Option<Digest> {
+        // Nearly always nothing is there.
+        match self.hashes.is_empty() {
+            true => None,
+            false => self.hashes.get(&offset).copied(),
+        }
+    }
+
+    /// Whether the record from `offset` is in the table.
+    #[must_use]
+    pub fn contains(&self, offset: i64) -> bool {
+        self.hash(offset).is_some()
+    }
+
+    /// Forgets all below `offset`.
+    pub fn forget(&mut self, offset: i64) {
+        self.hashes.retain(|known, _| *known >= offset);
+    }
+
+    /// How many offsets it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+}
 
 #[derive(Row, Deserialize)]
 struct OffsetRow {
@@ -44,18 +115,25 @@ impl Sink {
         }
     }
 
-    /// The offsets from `offset` on that are in the table.
+    /// The offsets from `offset` on that are in the table: the first 200,000 of them.
     ///
     /// # Errors
     /// As any query.
     pub async fn loaded(&self, origin: &Origin, offset: i64) -> Result<Loaded, SinkError> {
-        let sql = format!("SELECT kafka_offset, frame_hash FROM frames WHERE {}", from(offset));
+        let sql = format!(
+            "SELECT kafka_offset, frame_hash FROM frames WHERE {} ORDER BY kafka_offset LIMIT {PAGE}",
+            from(offset)
+        );
         let query = bind(self.client().query(&sql), origin).fetch_all::<OffsetRow>();
         let rows = timed(query).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (row.kafka_offset, Digest(row.frame_hash)))
-            .collect())
+        let last = rows.last().filter(|_| rows.len() == PAGE);
+        Ok(Loaded {
+            known_to: last.map_or(i64::MAX, |last| last.kafka_offset + 1),
+            hashes: rows
+                .into_iter()
+                .map(|row| (row.kafka_offset, Digest(row.frame_hash)))
+                .collect(),
+        })
     }
 
     /// The last offset before `offset` that is in the table, with its record's hash.
@@ -149,4 +227,28 @@ impl Sink {
 /// A text as a literal of ClickHouse's SQL.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_at_a_time_is_asked_for_and_no_more_than_a_batch_needs() {
+        let page = |from: i64, known_to: i64| Loaded {
+            hashes: [(from, Digest([1; 32]))].into_iter().collect(),
+            known_to,
+        };
+        let mut loaded = Loaded::unknown_from(100);
+        assert_eq!(loaded.unknown_below(100), None);
+        assert_eq!(loaded.unknown_below(150), Some(100));
+        loaded.extend(page(100, 120));
+        assert_eq!(loaded.unknown_below(150), Some(120));
+        loaded.extend(page(120, i64::MAX));
+        assert_eq!(loaded.unknown_below(150), None);
+        assert!(loaded.contains(100) && loaded.contains(120) && !loaded.contains(121));
+        loaded.forget(120);
+        assert_eq!((loaded.len(), loaded.contains(100)), (1, false));
+        assert!(Loaded::nothing().unknown_below(i64::MAX).is_none());
+    }
 }

@@ -1,7 +1,5 @@
 //! What stands in frames must not stop a partition.
 
-use std::collections::HashSet;
-
 use tapedeck_consumer::batch::Batch;
 use tapedeck_consumer::sessions::Missing;
 use tapedeck_consumer::sink::Loaded;
@@ -79,7 +77,7 @@ async fn thousands_of_clients_in_one_batch_are_restored() {
     let half = CLIENTS as i64;
     for (start, end) in [(0, half), (half, 2 * half)] {
         // An owner of its own for each half: the second restores every client and every exchange.
-        let mut loader = loader(&case, Loaded::new()).await;
+        let mut loader = loader(&case, Loaded::nothing()).await;
         let batch = Batch {
             start,
             end,
@@ -92,7 +90,7 @@ async fn thousands_of_clients_in_one_batch_are_restored() {
     assert_eq!(case.number("SELECT min(frames) FROM sessions_v").await, 2);
 
     // All of it a second time: as many suspects.
-    let mut again = loader(&case, Loaded::new()).await;
+    let mut again = loader(&case, Loaded::nothing()).await;
     let batch = Batch {
         start: 2 * half,
         end: 4 * half,
@@ -116,7 +114,7 @@ async fn as_much_as_a_batch_can_ask_for_is_answered() {
         exchanges: many().map(|n| (key(n), n)).collect(),
         sessions: many().map(|n| (key(n), n)).collect(),
     };
-    let segments: HashSet<Uuid> = many().collect();
+    let segments = many().collect();
     let past = case.sink.past(&case.origin(), 1, &segments, &missing, 0).await;
     assert_eq!(past.expect("answered").segments.len(), segments.len());
 }

@@ -179,7 +179,7 @@ async fn a_consumer_that_dies_while_it_says_so_leaves_the_rest_to_the_next_under
     let count = records.len() as i64;
     case.publish(&records).await;
     let clock = ServerClock::ask(&case.sink).await.expect("ClickHouse has a clock");
-    let mut loader = Loader::new(case.origin(), case.tools(), clock, Loaded::new());
+    let mut loader = Loader::new(case.origin(), case.tools(), clock, Loaded::nothing());
     let batch = Batch {
         start: 0,
         end: count,
