@@ -68,3 +68,14 @@ pub async fn main(extent: Extent) -> anyhow::Result<Report> {
     loading::measure(&parts, extent, &mut report).await?;
     Ok(report)
 }
+
+/// How fast frames come from the topic into ClickHouse, and what that costs.
+///
+/// # Errors
+/// As [`main`].
+pub async fn consumer(extent: Extent) -> anyhow::Result<Report> {
+    let parts = Parts::start().await?;
+    let mut report = Report::default();
+    loading::measure(&parts, extent, &mut report).await?;
+    Ok(report)
+}

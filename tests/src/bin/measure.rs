@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tapedeck_tests::measure::{self, Extent, acknowledge, load, target};
+use tapedeck_tests::measure::{self, Extent, Report, acknowledge, load, target};
 use url::Url;
 
 /// Measures tapedeck on real parts.
@@ -23,6 +23,8 @@ struct Cli {
 enum Command {
     /// What the proxy adds to a call, and how fast the consumer loads
     Main(Options),
+    /// How fast the consumer loads, and what that costs
+    Consumer(Options),
     /// An MCP server that answers every request at once with 1 KiB
     #[command(hide = true)]
     Target { address: SocketAddr },
@@ -64,17 +66,8 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Main(options) => {
-            let extent = match (options.short, options.long) {
-                (true, _) => Extent::SHORT,
-                (_, true) => Extent::LONG,
-                _ => Extent::USUAL,
-            };
-            let runtime = tokio::runtime::Runtime::new()?;
-            let report = runtime.block_on(measure::main(extent))?;
-            let text = if options.json { report.json()? } else { report.table() };
-            print(&text)
-        }
+        Command::Main(options) => report(&options, measure::main(options.extent())),
+        Command::Consumer(options) => report(&options, measure::consumer(options.extent())),
         Command::Target { address } => Ok(target::serve(address)?),
         Command::Load {
             url,
@@ -96,6 +89,22 @@ fn main() -> anyhow::Result<()> {
             print(&serde_json::to_string(&summary)?)
         }
     }
+}
+
+impl Options {
+    fn extent(&self) -> Extent {
+        match (self.short, self.long) {
+            (true, _) => Extent::SHORT,
+            (_, true) => Extent::LONG,
+            _ => Extent::USUAL,
+        }
+    }
+}
+
+fn report(options: &Options, measured: impl Future<Output = anyhow::Result<Report>>) -> anyhow::Result<()> {
+    let report = tokio::runtime::Runtime::new()?.block_on(measured)?;
+    let text = if options.json { report.json()? } else { report.table() };
+    print(&text)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
