@@ -32,7 +32,12 @@ async fn killed_in_every_window(stage: &Stage, kind: BrokerKind, name: &str) -> 
     let broker = stage.another_broker(kind).await?;
     let scene = Scene::set(stage, name, &broker, stage.clickhouse().await?).await?;
     let front = Front::start(stage, &scene, CALLERS).await?;
-    let load = front.load(4, Duration::from_millis(50))?;
+    // The embedded broker takes milliseconds to read a record: half of what Apache Kafka bears.
+    let every = match kind {
+        BrokerKind::Apache => 50,
+        BrokerKind::Embedded => 100,
+    };
+    let load = front.load(4, Duration::from_millis(every))?;
 
     let mut fallen: BTreeMap<Window, usize> = BTreeMap::new();
     let within = |fallen: &BTreeMap<Window, usize>| Window::ALL.map(|window| fallen.get(&window).copied().unwrap_or(0));
@@ -54,7 +59,7 @@ async fn killed_in_every_window(stage: &Stage, kind: BrokerKind, name: &str) -> 
         );
         *fallen.entry(trace.window()).or_default() += 1;
         if kind == BrokerKind::Embedded {
-            // Who joins it before the dead member is missed gets no partition, then or later.
+            // Its session is long, and who joins before the dead member is missed gets no partition, then or later.
             let member = trace.member().context("the consumer had joined the group")?;
             remove_member(&scene.kafka.brokers, scene.loader.group(), member).await?;
         }

@@ -12,12 +12,21 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use nix::sys::stat::Mode;
 use tapedeck_dev::binaries::binaries;
+use tapedeck_dev::broker::BrokerKind;
 use tapedeck_dev::folder::Site;
 use tapedeck_dev::process::{Child, Launch};
 use tapedeck_dev::services::{Database, Kafka};
 
 /// A member that was killed is missed after so long. Shorter, one that lives is missed, too, where cores are few.
-const SESSION: Duration = Duration::from_secs(4);
+///
+/// The embedded broker reads its log record by record and answers no heartbeat meanwhile, which must not cost a member its
+/// partitions; there a dead one is [removed](crate::group::remove_member) instead.
+fn session(broker: BrokerKind) -> Duration {
+    match broker {
+        BrokerKind::Apache => Duration::from_secs(4),
+        BrokerKind::Embedded => Duration::from_secs(60),
+    }
+}
 
 /// Short, so that a new owner begins soon.
 const LEASE: &str = "500ms";
@@ -165,6 +174,7 @@ impl Loader {
     pub(crate) async fn prepare(
         kafka: &Kafka,
         database: &Database,
+        broker: BrokerKind,
         more: &str,
         site: Site<'_>,
     ) -> anyhow::Result<Self> {
@@ -203,7 +213,7 @@ every = \"100ms\"
 lease = \"{LEASE}\"
 
 {more}",
-                session = SESSION.as_millis(),
+                session = session(broker).as_millis(),
                 brokers = kafka.brokers,
                 prefix = kafka.topic_prefix,
                 url = database.url,

@@ -149,7 +149,7 @@ impl Scene {
             user: "default".to_owned(),
             password: None,
         };
-        let loader = Loader::prepare(&kafka, &database, more, stage.site()).await?;
+        let loader = Loader::prepare(&kafka, &database, broker.kind(), more, stage.site()).await?;
         Ok(Self {
             kafka,
             database,
