@@ -5,6 +5,7 @@
 mod certificates;
 mod clients;
 mod credential;
+mod endpoint;
 mod issuer;
 pub mod limits;
 mod public_url;
@@ -18,6 +19,7 @@ mod valid;
 pub use certificates::Tls;
 pub use clients::{Hosts, Origins};
 pub use credential::Credential;
+pub use endpoint::{Endpoint, Per, Program};
 pub use issuer::{ClaimPath, Issuer, Tenant};
 pub use limits::{Limits, Rate};
 pub use public_url::PublicUrl;

@@ -139,6 +139,16 @@ impl Tape {
         batched.or(self.asked.as_ref())
     }
 
+    /// For what a process says that the exchange started: it goes on when the exchange has ended.
+    pub(crate) fn aside(&self) -> Aside {
+        let mut common = self.common.clone();
+        common.http.content_type = Some("text/plain".to_owned());
+        Aside {
+            recorder: self.recorder.clone(),
+            common,
+        }
+    }
+
     /// Records what the client sent and waits until all of it is as durable as the target demands. `body` is none for
     /// GET and DELETE.
     pub(crate) async fn request(
@@ -281,6 +291,28 @@ impl Tape {
             kind,
             direction,
             ..self.common.clone()
+        }
+    }
+}
+
+/// Records what is no message, under the exchange that brought it about. Nobody waits for it.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    recorder: Recorder,
+    common: Frame,
+}
+
+impl Aside {
+    /// A frame without a direction, whose payload is `words`.
+    pub(crate) fn say(&self, words: Bytes) {
+        for (part, payload) in parts(Some(words)) {
+            let frame = Frame {
+                kind: Kind::Message,
+                direction: Direction::None,
+                part,
+                ..self.common.clone()
+            };
+            self.recorder.record_unwaited(self.recorder.draft(frame, payload));
         }
     }
 }

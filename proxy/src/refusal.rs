@@ -201,7 +201,7 @@ impl Failure {
     pub(crate) fn of_send(error: &SendError) -> Self {
         match error {
             SendError::NotSent(_) => Self::Unreachable,
-            SendError::Lost(_) | SendError::Switched => Self::UpstreamLost,
+            SendError::Lost(_) | SendError::Switched | SendError::Over => Self::UpstreamLost,
         }
     }
 

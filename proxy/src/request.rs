@@ -201,6 +201,8 @@ pub(crate) async fn serve(
         method: head.method.clone(),
         headers: &head.headers,
         session: target_session,
+        rpc: tape.asked(),
+        aside: &|| tape.aside(),
         modern,
     };
     let answer = tokio::select! {
@@ -215,7 +217,7 @@ pub(crate) async fn serve(
             fail(client, &tape, &Failure::of_send(&error));
             return tape.end(match error {
                 SendError::NotSent(_) => End::NotForwarded,
-                SendError::Lost(_) | SendError::Switched => End::UpstreamLost,
+                SendError::Lost(_) | SendError::Switched | SendError::Over => End::UpstreamLost,
             });
         }
     };

@@ -152,7 +152,7 @@ pub(crate) fn unreadable(proxy: &Proxy, peer: Peer, why: Unreadable) {
         ..Frame::default()
     };
     // No promise of how many copies there are hangs on a refusal.
-    Tape::of_stranger(proxy.recorder.clone(), Copies::One, frame).refuse(rule, status.as_u16(), None);
+    Tape::of_stranger(proxy.recorder.clone(), Copies::One.into(), frame).refuse(rule, status.as_u16(), None);
 }
 
 /// An answer that is no exchange's.

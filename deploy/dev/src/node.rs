@@ -137,6 +137,11 @@ impl Node {
         })
     }
 
+    /// Where a package of the lock file is installed.
+    pub fn package(&self, name: &str) -> PathBuf {
+        self.scripts.join("node_modules").join(name)
+    }
+
     /// A folder of the run for one server's files, and the port it is to listen on: `wanted` if that is free.
     pub(crate) fn place(&self, name: &str, wanted: Option<u16>) -> Result<Place, NodeError> {
         let room = self.run.room(name)?;

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, ops::Range, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
-use tapedeck_config::{ByteSize, Field, FromToml, Kafka, Node, OneOrMany, SecretSource, Section};
+use tapedeck_config::{ByteSize, Field, FromToml, Kafka, Node, OneOrMany, Reader, SecretSource, Section};
 use url::Url;
 
 pub(super) struct RawConfig<'a> {
@@ -62,11 +62,41 @@ pub(super) struct RawIssuer<'a> {
 pub(super) struct RawTarget<'a> {
     pub(super) name: Field<'a, String>,
     pub(super) url: Field<'a, Url>,
+    pub(super) transport: Field<'a, String>,
+    pub(super) program: RawProgram<'a>,
     pub(super) ca: Field<'a, PathBuf>,
     pub(super) allow_groups: Field<'a, Vec<String>>,
     pub(super) record: Field<'a, String>,
     pub(super) allow_single_copy: Field<'a, bool>,
     pub(super) credential: Option<RawCredential<'a>>,
+}
+
+/// A target that is a process.
+pub(super) struct RawProgram<'a> {
+    pub(super) command: Field<'a, String>,
+    pub(super) args: Field<'a, Vec<String>>,
+    pub(super) env: Field<'a, Vec<String>>,
+    pub(super) per: Field<'a, String>,
+    pub(super) processes: Field<'a, NonZeroU32>,
+    pub(super) memory: Field<'a, ByteSize>,
+    pub(super) open_files: Field<'a, NonZeroU32>,
+}
+
+impl RawProgram<'_> {
+    /// The other keys mean nothing without a command.
+    pub(super) fn refuse_without_command(&self, reader: &Reader) {
+        let keys = [
+            (self.args.is_present(), self.args.span(), "args"),
+            (self.env.is_present(), self.env.span(), "env"),
+            (self.per.is_present(), self.per.span(), "per"),
+            (self.processes.is_present(), self.processes.span(), "processes"),
+            (self.memory.is_present(), self.memory.span(), "memory"),
+            (self.open_files.is_present(), self.open_files.span(), "open_files"),
+        ];
+        for (_, span, key) in keys.into_iter().filter(|(is_present, ..)| *is_present) {
+            reader.problem(span, format!("`{key}` is of no use without `command`"));
+        }
+    }
 }
 
 pub(super) struct RawCredential<'a> {
@@ -143,6 +173,16 @@ impl<'a> RawTarget<'a> {
         Self {
             name: section.field("name"),
             url: section.field("url"),
+            transport: section.field("transport"),
+            program: RawProgram {
+                command: section.field("command"),
+                args: section.field("args"),
+                env: section.field("env"),
+                per: section.field("per"),
+                processes: section.field("processes"),
+                memory: section.field("memory"),
+                open_files: section.field("open_files"),
+            },
             ca: section.field("ca"),
             allow_groups: section.field("allow_groups"),
             record: section.field("record"),

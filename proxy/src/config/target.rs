@@ -6,7 +6,7 @@ use rustls_pki_types::CertificateDer;
 use tapedeck_config::Reader;
 use url::Url;
 
-use super::{Credential, PublicUrl, certificates::certificates, public_url::is_loopback, raw::RawTarget};
+use super::{Credential, Endpoint, PublicUrl, certificates::certificates, public_url::is_loopback, raw::RawTarget};
 
 /// The longest name of a target, in characters: it is part of URLs, of Kafka keys and of every row.
 const LONGEST_NAME: usize = 63;
@@ -16,8 +16,8 @@ const LONGEST_NAME: usize = 63;
 pub struct Target {
     /// How clients call it, `/{name}/mcp`: `a-z`, `0-9` and `-`, 1 to 63 characters.
     pub name: String,
-    /// Its MCP endpoint, http or https.
-    pub url: Url,
+    /// Where it is, and how it is spoken to.
+    pub endpoint: Endpoint,
     /// The only roots that its certificate may have; without, those that this machine trusts.
     pub ca: Option<Vec<CertificateDer<'static>>>,
     /// Who may use it.
@@ -74,12 +74,18 @@ impl Target {
                 }
             })
             .required("how clients call the target, in /{name}/mcp; a-z, 0-9 and - only");
-        let url = raw
-            .url
-            .required("the server's MCP endpoint, such as \"http://127.0.0.1:3001/mcp\"");
+        let is_process = raw.program.command.is_present();
+        let endpoint = Endpoint::build(raw.url, raw.transport, raw.program, reader);
         let ca_span = raw.ca.span();
-        if raw.ca.is_present() && url.as_ref().is_some_and(|url| url.scheme() == "http") {
-            reader.problem(ca_span, "`ca` is of no use: the target's `url` is http");
+        let url = endpoint.as_ref().and_then(Endpoint::url);
+        if raw.ca.is_present() && url.is_some_and(|url| url.scheme() == "http") {
+            reader.problem(ca_span.clone(), "`ca` is of no use: the target's `url` is http");
+        }
+        if is_process && (raw.ca.is_present() || raw.credential.is_some()) {
+            reader.problem(
+                ca_span,
+                "`ca` and `credential` are of no use to a process; what it needs goes to its `env`",
+            );
         }
         let ca = raw.ca.and_then(|path| certificates(&path)).optional();
         let allow = raw
@@ -94,8 +100,9 @@ impl Target {
         let has_credential = raw.credential.is_some();
         let credential = raw.credential.and_then(|raw| Credential::build(raw, reader));
 
-        let (name, url) = (name?, url?);
-        if has_credential && url.scheme() == "http" && !is_loopback(&url) {
+        let (name, endpoint) = (name?, endpoint?);
+        let is_plain = |url: &Url| url.scheme() == "http" && !is_loopback(url);
+        if has_credential && endpoint.url().is_some_and(is_plain) {
             warnings.push(format!("target {name}: its credential is sent over plain http"));
         }
         let public_url = public_url?;
@@ -103,7 +110,7 @@ impl Target {
             resource: public_url.resource(&name),
             metadata_url: public_url.metadata_url(&name),
             name,
-            url,
+            endpoint,
             ca,
             allow: allow?,
             record,

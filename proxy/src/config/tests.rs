@@ -7,7 +7,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use secrecy::ExposeSecret;
 use tapedeck_config::{Environment, Errors};
 
-use super::{Allow, Config, Record, Target, Tenant};
+use super::{Allow, Config, Endpoint, Per, Record, Target, Tenant};
 
 const MINIMAL: &str = "
 listen = \"127.0.0.1:0\"
@@ -117,7 +117,7 @@ fn every_key_of_the_shipped_example_is_understood() {
     assert_eq!(keys, [64, 64]);
     assert_eq!(config.issuers.len(), 2);
     assert!(matches!(config.issuers[1].tenant, Tenant::Claim(_)));
-    assert_eq!(config.targets.len(), 3);
+    assert_eq!(config.targets.len(), 5);
     let github = config.target("github").expect("in the example");
     assert_eq!(github.credential.as_ref().expect("one").value, "Bearer hunter4");
     assert!(github.ca.is_some());
@@ -136,12 +136,63 @@ fn every_key_of_the_shipped_example_is_understood() {
         config.target("demo").expect("in the example").allow,
         Allow::Authenticated
     );
+    let old = &config.target("old").expect("in the example").endpoint;
+    assert!(matches!(old, Endpoint::Stream(_)));
+    let Endpoint::Process(files) = &config.target("files").expect("in the example").endpoint else {
+        panic!("it is a command");
+    };
+    assert_eq!(
+        (files.per, files.memory, files.open_files),
+        (Per::Session, Some(1 << 30), Some(256))
+    );
     let debug = format!("{config:?}");
     assert!(
         !debug.contains("hunter") && !debug.contains("nnnn"),
         "Debug shows no secret: {debug}"
     );
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn a_target_is_at_a_url_or_a_command_and_limits_fit_together() {
+    let text = format!(
+        "{MINIMAL}
+transport = \"websocket\"
+args = [\"x\"]
+[[target]]
+name = \"both\"
+url = \"http://127.0.0.1:1/mcp\"
+command = \"server\"
+env = [\"ABSENT\"]
+per = \"group\"
+credential = {{ env = \"TOKEN\" }}
+allow_groups = [\"*\"]
+[limits]
+request_head = \"1KiB\"
+request_body = \"8MiB\"
+request_bodies = \"4MiB\"
+head_time = \"0s\"
+burst = 5
+"
+    );
+    let report = read(&text, &[("TOKEN", "hunter2")])
+        .expect_err("full of mistakes")
+        .to_string();
+    for mistake in [
+        "transport",
+        "`args`",
+        "`url` and `command`",
+        "ABSENT",
+        ".per`",
+        "`credential`",
+        "request_head",
+        "request_bodies",
+        "head_time",
+        "`limits.burst`",
+    ] {
+        assert!(report.contains(mistake), "{mistake} is not in:\n{report}");
+    }
+    assert!(!report.contains("hunter"), "{report}");
 }
 
 #[test]

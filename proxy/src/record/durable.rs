@@ -202,7 +202,7 @@ impl Delivery {
             match outcome {
                 // Then the spool has to have it.
                 Err(code) if !is_final(code) => {
-                    self.in_flight.failed(code);
+                    self.in_flight.failed(TopicRole::Frames, code);
                     return spooling.failed(number);
                 }
                 _ => spooling.reported(number),

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 
+use super::bridge::{Lost, Pipe};
 use super::connect::{ConnectError, Connector};
 use super::idle::IdleConnections;
 
@@ -25,6 +26,9 @@ pub(crate) enum SendError {
     /// The target answered 101: from there on its connection is nothing that could be recorded.
     #[error("the target switched protocols, which nobody asked for")]
     Switched,
+    /// The target's process or stream has ended; it may have acted.
+    #[error("the target ended")]
+    Over,
 }
 
 /// The connections of one target.
@@ -58,7 +62,7 @@ impl Client {
                         return Err(SendError::Switched);
                     }
                     let body = UpstreamBody {
-                        body,
+                        source: Source::Http(body),
                         kept: Some((sender, Arc::clone(&self.idle))),
                     };
                     return Ok(UpstreamAnswer {
@@ -88,16 +92,59 @@ pub(crate) struct UpstreamAnswer {
 
 /// The body of an answer. Its connection is kept once it was read to the end, and closed if it is dropped before.
 pub(crate) struct UpstreamBody {
-    body: Incoming,
+    source: Source,
     kept: Option<(SendRequest<Full<Bytes>>, Arc<IdleConnections>)>,
 }
 
+enum Source {
+    Http(Incoming),
+    Whole(Bytes),
+    Pipe(Pipe),
+}
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
 impl UpstreamBody {
+    /// A body that is here already.
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self {
+            source: Source::Whole(bytes),
+            kept: None,
+        }
+    }
+
+    pub(super) fn empty() -> Self {
+        Self::whole(Bytes::new())
+    }
+
+    /// A body that comes from a conversation.
+    pub(super) fn piped(pipe: Pipe) -> Self {
+        Self {
+            source: Source::Pipe(pipe),
+            kept: None,
+        }
+    }
+
     /// The next bytes; none at the end. Trailers are dropped: nothing of MCP is in them. Safe to cancel.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, hyper::Error> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let body = match &mut self.source {
+            Source::Http(body) => body,
+            Source::Whole(bytes) if bytes.is_empty() => return Ok(None),
+            Source::Whole(bytes) => return Ok(Some(std::mem::take(bytes))),
+            Source::Pipe(pipe) => return Ok(pipe.next().await?),
+        };
         loop {
-            let Some(frame) = self.body.frame().await else {
-                self.keep();
+            let Some(frame) = body.frame().await else {
+                if let Some((sender, idle)) = self.kept.take() {
+                    idle.put(sender);
+                }
                 return Ok(None);
             };
             if let Ok(data) = frame?.into_data()
@@ -110,21 +157,23 @@ impl UpstreamBody {
 
     /// Whether it is known already that nothing follows.
     pub(crate) fn is_over(&mut self) -> bool {
-        let over = Pin::new(&self.body).is_end_stream();
-        if over {
-            self.keep();
+        let over = match &self.source {
+            Source::Http(body) => Pin::new(body).is_end_stream(),
+            Source::Whole(bytes) => bytes.is_empty(),
+            Source::Pipe(_) => false,
+        };
+        if over && let Some((sender, idle)) = self.kept.take() {
+            idle.put(sender);
         }
         over
     }
 
     /// Length, where the target declared it.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.body.size_hint().exact()
-    }
-
-    fn keep(&mut self) {
-        if let Some((sender, idle)) = self.kept.take() {
-            idle.put(sender);
+        match &self.source {
+            Source::Http(body) => body.size_hint().exact(),
+            Source::Whole(bytes) => Some(bytes.len() as u64),
+            Source::Pipe(_) => None,
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum ConnectError {
     Tls(#[source] io::Error),
     #[error("HTTP: {0}")]
     Http(#[source] hyper::Error),
+    #[error("it does not start: {0}")]
+    Start(#[source] io::Error),
 }
 
 /// Why a target cannot be connected to at all. Found at start.

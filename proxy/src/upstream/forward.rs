@@ -5,11 +5,13 @@ use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
+use tapedeck_schemas::Rpc;
 
+use super::bridge::{Bridge, EventStream, MakeAside};
 use super::client::{Client, SendError, UpstreamAnswer};
 use super::connect::{Connector, TargetError};
 use super::headers;
-use crate::config::Target;
+use crate::config::{Endpoint, Target};
 use crate::ends::RequestOnRecord;
 use crate::identity::Authorized;
 
@@ -20,7 +22,14 @@ pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-i
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A target as requests are sent to it.
-pub(crate) struct Upstream {
+pub(crate) enum Upstream {
+    Http(Http),
+    /// Not spoken to in streamable HTTP.
+    Bridged(Bridge),
+}
+
+/// A target that speaks streamable HTTP.
+pub(crate) struct Http {
     client: Client,
     /// Of the target's configured URL. The client's query does not pass: nothing records it.
     path: Uri,
@@ -35,28 +44,43 @@ pub(crate) struct Asked<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The target's own session id, taken from a verified tag.
     pub(crate) session: Option<HeaderValue>,
+    /// The message; none for GET and DELETE.
+    pub(crate) rpc: Option<&'a Rpc>,
+    /// Makes what records the words of a process that this starts.
+    pub(crate) aside: MakeAside<'a>,
     /// A revision without sessions and without resumption.
     pub(crate) modern: bool,
 }
 
 impl Upstream {
     pub(crate) fn new(target: &Target) -> Result<Self, TargetError> {
-        let url = &target.url;
+        let (url, is_stream) = match &target.endpoint {
+            Endpoint::Http(url) => (url, false),
+            Endpoint::Stream(url) => (url, true),
+            Endpoint::Process(program) => return Ok(Self::Bridged(Bridge::process(program.clone()))),
+        };
         let path = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
         let path = PathAndQuery::try_from(path).map_err(|_| TargetError::Name)?;
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
-        Ok(Self {
-            client: Client::new(Connector::new(url, target.ca.as_deref())?),
+        let client = Client::new(Connector::new(url, target.ca.as_deref())?);
+        let host = HeaderValue::from_str(host).map_err(|_| TargetError::Name)?;
+        let credential = target
+            .credential
+            .as_ref()
+            .map(|one| (one.header.clone(), one.value.clone()));
+        if is_stream {
+            let stream = EventStream::new(client, url.clone(), host, credential);
+            return Ok(Self::Bridged(Bridge::stream(stream)));
+        }
+        Ok(Self::Http(Http {
+            client,
             path: Uri::from(path),
-            host: HeaderValue::from_str(host).map_err(|_| TargetError::Name)?,
-            credential: target
-                .credential
-                .as_ref()
-                .map(|one| (one.header.clone(), one.value.clone())),
-        })
+            host,
+            credential,
+        }))
     }
 }
 
@@ -71,6 +95,10 @@ pub(crate) async fn forward(
     body: Bytes,
 ) -> Result<UpstreamAnswer, SendError> {
     tracing::debug!(exchange = %is_on_record.exchange_id(), target = %may.target().name, "forwarding");
+    let upstream = match upstream {
+        Upstream::Http(upstream) => upstream,
+        Upstream::Bridged(bridge) => return bridge.exchange(may, &asked, body).await,
+    };
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = asked.method;
     *request.uri_mut() = upstream.path.clone();

@@ -1,5 +1,6 @@
 //! The target's side: connections, headers, and the one place from which anything is ever sent to a target.
 
+mod bridge;
 mod client;
 mod connect;
 mod forward;

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use uuid::Uuid;
 
 use crate::rig;
-use crate::rig::{Reply, Rig, Target, frames, joined};
+use crate::rig::{Reply, Rig, Target, frames, joined, reached_at};
 use crate::{RESULT, call};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,8 +62,8 @@ async fn a_best_effort_target_is_served_without_kafka_and_what_is_lost_is_counte
     nobody.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let bootstrap = nobody.local_addr().expect("an address").to_string();
     let target = Target::start(|_| async { Reply::json(RESULT) }).await;
-    let settings = "record = \"best_effort\"";
-    let rig = Rig::start_with(&bootstrap, "away", target, "http://127.0.0.1:9", "", settings).await;
+    let settings = format!("{}\nrecord = \"best_effort\"", reached_at(&target));
+    let rig = Rig::start_with(&bootstrap, "away", target, "http://127.0.0.1:9", "", &settings).await;
     rig.ready().await;
     let answer = rig.post(call(1, "unrecorded")).send().await;
     assert_eq!(answer.status, 200);

@@ -1,5 +1,6 @@
 //! Exchanges through the proxy, with a real broker, issuer and target: what passes, and what is on record.
 
+mod bridged;
 mod browsers;
 mod ends;
 mod kafka_away;

@@ -10,6 +10,7 @@ mod dead_letters;
 mod large;
 mod operations;
 mod outage;
+mod programs;
 mod redaction;
 mod refusals;
 mod replicas;

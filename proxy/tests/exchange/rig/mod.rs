@@ -76,7 +76,8 @@ impl Rig {
 
     /// Without waiting for Kafka.
     pub(crate) async fn start(bootstrap: &str, prefix: &str, target: Target) -> Self {
-        Self::start_with(bootstrap, prefix, target, "http://127.0.0.1:9", "", "").await
+        let settings = reached_at(&target);
+        Self::start_with(bootstrap, prefix, target, "http://127.0.0.1:9", "", &settings).await
     }
 
     /// On the shared broker, ready, known as `public_url`, and with more settings of the target and what may follow.
@@ -86,6 +87,16 @@ impl Rig {
 
     /// As [`Rig::with`], and with `top` before the first section.
     pub(crate) async fn like(target: Target, public_url: &str, top: &str, settings: &str) -> Self {
+        let settings = format!("{}\n{settings}", reached_at(&target));
+        Self::to(target, public_url, top, &settings).await
+    }
+
+    /// Before a target that is a program, as these settings of it have it.
+    pub(crate) async fn bridged(settings: &str) -> Self {
+        Self::to(Target::nowhere(), "http://127.0.0.1:9", "", settings).await
+    }
+
+    async fn to(target: Target, public_url: &str, top: &str, settings: &str) -> Self {
         let bootstrap = shared_broker().await;
         let prefix = format!("t{}", Uuid::now_v7().simple());
         create_topics(&bootstrap, &prefix).await;
@@ -118,16 +129,19 @@ impl Rig {
             audience = "tapedeck"
             [[target]]
             name = "demo"
-            url = "{target}"
             allow_groups = ["{GROUP}"]
             allow_single_copy = true
-            credential = {{ env = "TARGET_SECRET" }}
             {settings}
             "#,
             issuer = issuer.url(),
-            target = target.url(),
         );
-        let environment = HashMap::from([("TARGET_SECRET".to_owned(), TARGET_SECRET.to_owned())]);
+        let environment = HashMap::from([
+            ("TARGET_SECRET".to_owned(), TARGET_SECRET.to_owned()),
+            (
+                "PATH".to_owned(),
+                std::env::var("PATH").expect("programs are found by it"),
+            ),
+        ]);
         let config =
             Config::from_text("test.toml", &text, Environment::Given(environment)).expect("a good configuration");
         let running = tapedeck_proxy::start(config).await.expect("the proxy starts");
@@ -184,6 +198,11 @@ impl Rig {
         self.running.stop().await.expect("a goodbye");
         frames(&self.bootstrap, &self.prefix).await
     }
+}
+
+/// A target that is reached by HTTP, with a credential.
+pub(crate) fn reached_at(target: &Target) -> String {
+    format!("url = \"{}\"\ncredential = {{ env = \"TARGET_SECRET\" }}", target.url())
 }
 
 /// The topics of a prefix, with two partitions each.
