@@ -1,5 +1,6 @@
 //! What the engine is made from.
 
+use crate::pack::Confidence;
 use std::{collections::BTreeSet, fmt};
 
 /// Rules and limits of an engine.
@@ -9,6 +10,8 @@ pub struct Config {
     pub packs: Vec<Pack>,
     /// Ids of rules to leave out.
     pub disabled: BTreeSet<String>,
+    /// Rules less sure of their findings are left out; [`Confidence::Low`] by default, which is all rules.
+    pub confidence: Confidence,
     /// Whether [`redact_text`](crate::Redactor::redact_text) also masks personal data. Off by default: who acted on
     /// what is identity, which a record is for.
     pub personal_in_metadata: bool,
@@ -21,6 +24,7 @@ impl Default for Config {
         Self {
             packs: Pack::built_in(),
             disabled: BTreeSet::new(),
+            confidence: Confidence::Low,
             personal_in_metadata: false,
             limits: Limits::default(),
         }
@@ -43,6 +47,8 @@ impl Pack {
             ("credentials.toml", include_str!("../packs/credentials.toml")),
             ("keys.toml", include_str!("../packs/keys.toml")),
             ("personal.toml", include_str!("../packs/personal.toml")),
+            ("national.toml", include_str!("../packs/national.toml")),
+            ("secrets.toml", include_str!("../packs/secrets.toml")),
         ]
         .map(|(name, toml)| Self {
             name: name.to_owned(),

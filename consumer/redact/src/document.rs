@@ -7,9 +7,10 @@ use crate::{
     place::Place,
     redacted::DropReason,
     rules::Rules,
-    scan::{Classes, Span, Work},
+    scan::{Classes, Scratch, Span, Work},
     text::Decoded,
-    tokens::{Broken, Quoted, Texts, Token, Tokens},
+    tokens::{Broken, Texts, Token, Tokens},
+    triggers::Hit,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -45,6 +46,30 @@ pub(crate) struct Pass<'r> {
     rules: &'r Rules,
     limits: &'r Limits,
     work: Work,
+    scratch: Scratch,
+    /// Looks at everything, hit or not: what tests compare with.
+    every: bool,
+}
+
+/// The hits of a source, handed out token by token.
+struct Hits {
+    all: Vec<Hit>,
+    next: usize,
+    every: bool,
+}
+
+impl Hits {
+    /// Whether there is one in `span`; spans ascend.
+    fn within(&mut self, span: &Range<usize>) -> bool {
+        while self
+            .all
+            .get(self.next)
+            .is_some_and(|hit| (hit.at as usize) < span.start)
+        {
+            self.next += 1;
+        }
+        self.every || self.all.get(self.next).is_some_and(|hit| (hit.at as usize) < span.end)
+    }
 }
 
 /// An open object or array.
@@ -61,7 +86,7 @@ struct Level {
 
 /// A key of an open object, and its edits.
 struct Key {
-    quoted: Quoted,
+    span: Range<usize>,
     edits: Range<usize>,
 }
 
@@ -74,6 +99,8 @@ impl<'r> Pass<'r> {
             rules,
             limits,
             work: Work::new(visits),
+            scratch: Scratch::default(),
+            every: false,
         }
     }
 
@@ -86,8 +113,18 @@ impl<'r> Pass<'r> {
         nesting: usize,
         edits: &mut Vec<Edit<'r>>,
     ) -> Result<(), Stop> {
-        self.work.spend(src.len())?;
+        self.work.spend(2 * src.len())?;
+        let mut all = Vec::new();
+        self.rules.triggers.raw(src.as_bytes(), &self.rules.keys, &mut all);
+        let mut hits = Hits {
+            all,
+            next: 0,
+            every: self.every,
+        };
         let mut tokens = Tokens::new(src, self.limits.depth, texts);
+        if hits.all.is_empty() && !self.every {
+            return self.quiet(src, tokens, root, edits);
+        }
         let mut levels: Vec<Level> = Vec::new();
         let mut keys: Vec<Key> = Vec::new();
         while let Some(token) = tokens.next()? {
@@ -125,30 +162,72 @@ impl<'r> Pass<'r> {
                         keys.truncate(level.first_key);
                     }
                 }
-                Token::Key(quoted) => {
+                Token::Key(span) => {
                     let first = edits.len();
-                    let decoded = Decoded::new(&src[quoted.span.clone()], quoted.escaped);
-                    self.flat(&decoded.text, Classes::All, edits)?;
-                    let edited = edits.len() > first;
-                    // As the next reader will see it, so that a name means the same before and after.
-                    let masked = edited.then(|| splice(&decoded.text, 0, &edits[first..]));
                     if let Some(level) = levels.last_mut() {
-                        let name = masked.as_deref().unwrap_or(&decoded.text);
-                        level.next = level.place.member(name, &self.rules.keys);
-                        level.edited_key |= edited;
-                    }
-                    for edit in &mut edits[first..] {
-                        edit.move_to_source(&decoded, quoted.span.start);
+                        if hits.within(&span) {
+                            self.key(src, &span, level, edits)?;
+                        } else {
+                            level.next = level.place.member_of_envelope(&src[span.clone()]);
+                        }
                     }
                     keys.push(Key {
-                        quoted,
+                        span,
                         edits: first..edits.len(),
                     });
                 }
-                Token::Text(quoted) => self.string(src, &quoted, place, nesting, edits)?,
-                Token::Number(span) => self.number(src, span, place, edits)?,
+                Token::Text(span) => {
+                    if hits.within(&span) || matches!(place, Place::Named(_)) {
+                        self.string(src, span, place, nesting, edits)?;
+                    }
+                }
+                Token::Number(span) => {
+                    if hits.within(&span)
+                        || matches!(place, Place::Named(_))
+                        || is_written_otherwise(&src[span.clone()])
+                    {
+                        self.number(src, span, place, edits)?;
+                    }
+                }
                 Token::Literal => {}
             }
+        }
+        Ok(())
+    }
+
+    /// A source without hits: whether it is JSON at all, and numbers that are not written digit by digit.
+    fn quiet(&mut self, src: &str, mut tokens: Tokens<'_>, root: Place, edits: &mut Vec<Edit<'r>>) -> Result<(), Stop> {
+        if matches!(root, Place::Named(_)) {
+            return Ok(tokens.check()?);
+        }
+        while let Some(token) = tokens.next()? {
+            if let Token::Number(span) = token
+                && is_written_otherwise(&src[span.clone()])
+            {
+                self.number(src, span, Place::Body, edits)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn key(
+        &mut self,
+        src: &str,
+        span: &Range<usize>,
+        level: &mut Level,
+        edits: &mut Vec<Edit<'r>>,
+    ) -> Result<(), DropReason> {
+        let first = edits.len();
+        let decoded = Decoded::new(&src[span.clone()]);
+        self.flat(&decoded.text, Classes::All, edits)?;
+        let edited = edits.len() > first;
+        // As the next reader will see it, so that a name means the same before and after.
+        let masked = edited.then(|| splice(&decoded.text, 0, &edits[first..]));
+        let name = masked.as_deref().unwrap_or(&decoded.text);
+        level.next = level.place.member(name, &self.rules.keys);
+        level.edited_key |= edited;
+        for edit in &mut edits[first..] {
+            edit.move_to_source(&decoded, span.start);
         }
         Ok(())
     }
@@ -195,7 +274,7 @@ impl<'r> Pass<'r> {
 
     /// A text searched as it stands. Offsets of the edits are those of `text`.
     pub(crate) fn flat(&mut self, text: &str, classes: Classes, edits: &mut Vec<Edit<'r>>) -> Result<(), DropReason> {
-        let spans = self.rules.settled(text, classes, &mut self.work)?;
+        let spans = self.rules.settled(text, classes, &mut self.scratch, &mut self.work)?;
         edits.extend(spans.iter().map(|span| Edit::mask(self.rules, span)));
         Ok(())
     }
@@ -203,13 +282,13 @@ impl<'r> Pass<'r> {
     fn string(
         &mut self,
         src: &str,
-        quoted: &Quoted,
+        span: Range<usize>,
         place: Place,
         nesting: usize,
         edits: &mut Vec<Edit<'r>>,
     ) -> Result<(), DropReason> {
-        let source = &src[quoted.span.clone()];
-        let decoded = Decoded::new(source, quoted.escaped);
+        let source = &src[span.clone()];
+        let decoded = Decoded::new(source);
         let first = edits.len();
         if let Place::Named(rule) = place {
             // An empty string holds nothing; that it is empty is worth knowing.
@@ -228,7 +307,7 @@ impl<'r> Pass<'r> {
         }
         edits[first..]
             .iter_mut()
-            .for_each(|edit| edit.move_to_source(&decoded, quoted.span.start));
+            .for_each(|edit| edit.move_to_source(&decoded, span.start));
         Ok(())
     }
 
@@ -263,15 +342,16 @@ impl<'r> Pass<'r> {
     }
 
     fn first_rule(&mut self, text: &str, place: Place) -> Result<Option<u16>, DropReason> {
-        let spans = self.rules.settled(text, place.classes(), &mut self.work)?;
+        let spans = self
+            .rules
+            .settled(text, place.classes(), &mut self.scratch, &mut self.work)?;
         Ok(spans.first().map(|span| span.rule))
     }
 
     /// `Broken` if a text is not JSON; JSON is too deep here.
     fn refuse_json(&mut self, text: &str, texts: Texts) -> Result<(), Stop> {
         self.work.spend(text.len())?;
-        let mut tokens = Tokens::new(text, self.limits.depth, texts);
-        while tokens.next()?.is_some() {}
+        Tokens::new(text, self.limits.depth, texts).check()?;
         Err(Stop::Drop(DropReason::TooDeep))
     }
 }
@@ -286,22 +366,23 @@ fn nested_texts(text: &str) -> Option<Texts> {
     }
 }
 
+/// Whether a number has a point or an exponent, and may stand for a long integer nevertheless.
+fn is_written_otherwise(number: &str) -> bool {
+    number.len() >= 6 && number.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+}
+
 /// Numbers edited keys of one object where masks made them alike, so that no reader loses a member.
 fn keep_apart(src: &str, keys: &[Key], edits: &mut [Edit<'_>]) {
     let (plain, edited): (Vec<&Key>, Vec<&Key>) = keys.iter().partition(|key| key.edits.is_empty());
     let mut taken: HashSet<String> = plain
         .iter()
-        .map(|key| {
-            Decoded::new(&src[key.quoted.span.clone()], key.quoted.escaped)
-                .text
-                .into_owned()
-        })
+        .map(|key| Decoded::new(&src[key.span.clone()]).text.into_owned())
         .collect();
     let mut numbers: HashMap<String, usize> = HashMap::new();
     for key in edited {
-        let span = key.quoted.span.clone();
+        let span = key.span.clone();
         let spelled = splice(&src[span.clone()], span.start, &edits[key.edits.clone()]);
-        let name = Decoded::new(&spelled, key.quoted.escaped).text.into_owned();
+        let name = Decoded::new(&spelled).text.into_owned();
         let number = numbers.entry(name.clone()).or_insert(1);
         let mut candidate = name;
         while taken.contains(&candidate) {
@@ -310,8 +391,11 @@ fn keep_apart(src: &str, keys: &[Key], edits: &mut [Edit<'_>]) {
             let mask = last.text.split(['~', '›']).next().unwrap_or_default();
             last.text = format!("{mask}~{number}›").into();
             let spelled = splice(&src[span.clone()], span.start, &edits[key.edits.clone()]);
-            candidate = Decoded::new(&spelled, key.quoted.escaped).text.into_owned();
+            candidate = Decoded::new(&spelled).text.into_owned();
         }
         taken.insert(candidate);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,23 +16,29 @@
 //! it instead of bytes. It fails closed: a body that is too large, too deep, too costly or unreadable is dropped, and
 //! says so.
 
+mod block;
 mod config;
 mod context;
 mod document;
 mod edit;
+mod encoded;
 mod engine;
+mod fold;
 mod key_names;
 mod number;
 mod pack;
 mod place;
+mod reach;
 mod redacted;
 mod rules;
 mod scan;
 mod text;
 mod tokens;
+mod triggers;
 mod validate;
 
 pub use config::{Config, ConfigError, Limits, Pack, Problem};
 pub use context::{Content, Context, Direction};
 pub use engine::Redactor;
+pub use pack::Confidence;
 pub use redacted::{DropReason, Finding, Outcome, Redacted, RedactedText};

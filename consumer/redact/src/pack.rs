@@ -14,6 +14,19 @@ pub(crate) enum Class {
     Personal,
 }
 
+/// How sure a rule is of what it finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// Often something else.
+    Low,
+    /// Mostly right.
+    Medium,
+    /// A prefix, a checksum or a name leaves little doubt.
+    #[default]
+    High,
+}
+
 /// A rule as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,14 +36,27 @@ pub(crate) struct RawRule {
     /// One sentence for people; required, so that no pack has a rule that nobody can explain.
     #[serde(rename = "description")]
     pub(crate) _description: String,
-    /// The pattern is only tried on a text that has one of these, in any case.
+    /// The pattern is only tried around these, in any case; three bytes at least.
     #[serde(default)]
     pub(crate) keywords: Vec<String>,
-    /// The pattern is only tried on a text that has this many digits with at most one space or dash between any two.
-    pub(crate) digits: Option<usize>,
+    /// Case counts in keywords.
+    #[serde(default)]
+    pub(crate) exact: bool,
+    /// The pattern is only tried on a text that has one of these shapes.
+    #[serde(default)]
+    pub(crate) shapes: Vec<Spanned<String>>,
     /// Byte regex, ASCII classes. The first group that took part is masked, else all of the match.
     pub(crate) pattern: Option<String>,
+    /// The group that is masked, where it is not the first.
+    pub(crate) group: Option<usize>,
     pub(crate) validator: Option<Spanned<String>>,
+    /// What is found has at least so many bits of entropy for each byte.
+    pub(crate) entropy: Option<f64>,
+    /// The keywords stand beside what is found, not in the match: at most so many bytes away.
+    pub(crate) context: Option<usize>,
+    /// How sure a finding is.
+    #[serde(default)]
+    pub(crate) confidence: Confidence,
     /// Names of members whose values are masked whole. Letters and digits count, case does not; `*` in front matches
     /// any beginning.
     #[serde(default)]
@@ -40,7 +66,10 @@ pub(crate) struct RawRule {
     /// Inputs and what becomes of them.
     #[serde(default, rename = "masks")]
     pub(crate) _masks: Vec<(String, String)>,
-    /// Inputs that stay as they are.
+    /// Texts, each with a secret in it that has to go.
+    #[serde(default, rename = "finds")]
+    pub(crate) _finds: Vec<(String, String)>,
+    /// Inputs that stay as they are; of a rule with `finds`, inputs in which it finds nothing.
     #[serde(default, rename = "keeps")]
     pub(crate) _keeps: Vec<String>,
 }

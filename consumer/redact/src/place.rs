@@ -24,6 +24,14 @@ pub(crate) enum Place {
 impl Place {
     /// The place of an object's member.
     pub(crate) fn member(self, name: &str, keys: &KeyNames) -> Self {
+        match self.member_of_envelope(name) {
+            Self::Body => keys.rule(name).map_or(Self::Body, Self::Named),
+            place => place,
+        }
+    }
+
+    /// The place of an object's member whose name has no rule.
+    pub(crate) fn member_of_envelope(self, name: &str) -> Self {
         match (self, name) {
             (Self::Message, "jsonrpc" | "id" | "method") => Self::Envelope,
             (Self::Message, "params") => Self::Params,
@@ -31,7 +39,7 @@ impl Place {
             (Self::Params, "progressToken" | "requestId" | "cursor") | (Self::Result, "nextCursor") => Self::Envelope,
             (Self::Params | Self::Result, "_meta") => Self::Meta,
             (Self::Meta, "progressToken") => Self::Envelope,
-            _ => keys.rule(name).map_or(Self::Body, Self::Named),
+            _ => Self::Body,
         }
     }
 

@@ -1,25 +1,26 @@
-//! Packs compiled: one automaton over all keywords says which rules are worth trying on a text.
+//! Packs compiled: all rules of an engine, and what makes each of them worth trying.
+
+mod compile;
 
 use crate::{
-    config::{Config, ConfigError, Pack, Problem},
+    config::{Config, ConfigError, Problem},
     key_names::KeyNames,
-    pack::{self, Class, RawRule},
-    redacted::DropReason,
-    scan::{Classes, Work},
+    pack::{self, Class},
+    reach::Reach,
+    scan::{Classes, Scratch, Work},
+    triggers::{Keyword, Shape, Triggers},
     validate::Validator,
 };
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
-use regex_automata::{
-    meta::{Config as RegexConfig, Regex},
-    util::syntax,
-};
+use compile::Compiled;
+use regex_automata::meta::Regex;
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
+    ops::Range,
     sync::Arc,
 };
 
-/// Rules one engine can hold; the width of [`RuleSet`].
-const MOST_RULES: usize = 1024;
+/// Rules one engine can hold.
+const MOST_RULES: usize = 4096;
 
 /// A compiled rule.
 pub(crate) struct Rule {
@@ -31,42 +32,25 @@ pub(crate) struct Rule {
     pub(crate) class: Class,
     /// `None` for a rule about keys only.
     pub(crate) find: Option<Regex>,
+    /// The group of the pattern that is masked; `None` for the first that took part.
+    pub(crate) group: Option<usize>,
     pub(crate) validator: Validator,
+    /// Bits per byte that a finding has at least.
+    pub(crate) entropy: f64,
+    /// How far from a keyword a finding may be; 0 where the keyword is a part of the match.
+    pub(crate) context: usize,
+    /// How far a match reaches from its keyword; `None` if the whole text has to be searched.
+    pub(crate) reach: Option<Reach>,
 }
 
 /// All rules of an engine.
 pub(crate) struct Rules {
     pub(crate) all: Vec<Rule>,
     pub(crate) keys: KeyNames,
-    keywords: AhoCorasick,
-    /// For each keyword, the rules that have it.
-    keyword_rules: Vec<Vec<u16>>,
-    /// Digits needed, rule.
-    digit_rules: Vec<(usize, u16)>,
+    pub(crate) triggers: Triggers,
+    /// The rules that wait for each shape.
+    pub(crate) shape_rules: Vec<(Shape, Vec<u16>)>,
     masks: HashSet<String>,
-}
-
-/// A set of rule indices.
-#[derive(Clone, Default)]
-pub(crate) struct RuleSet([u64; MOST_RULES / 64]);
-
-impl RuleSet {
-    fn add(&mut self, rule: u16) {
-        self.0[usize::from(rule) / 64] |= 1 << (rule % 64);
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().enumerate().flat_map(|(word, bits)| {
-            let mut bits = *bits;
-            std::iter::from_fn(move || {
-                let bit = bits.trailing_zeros() as usize;
-                (bits != 0).then(|| {
-                    bits &= bits - 1;
-                    word * 64 + bit
-                })
-            })
-        })
-    }
 }
 
 impl Rules {
@@ -74,8 +58,8 @@ impl Rules {
         let mut problems = Vec::new();
         let mut all: Vec<Rule> = Vec::new();
         let mut keys = KeyNames::default();
-        let mut keyword_index: HashMap<String, Vec<u16>> = HashMap::new();
-        let mut digit_rules = Vec::new();
+        let mut keywords: BTreeMap<(String, bool), Keyword> = BTreeMap::new();
+        let mut shape_rules: Vec<(Shape, Vec<u16>)> = Vec::new();
         let mut ids = BTreeSet::new();
         for pack in &config.packs {
             for (line, raw) in pack::parse(pack, &mut problems) {
@@ -90,7 +74,7 @@ impl Rules {
                     refuse(line, format!("rule {:?} is defined twice", raw.id));
                     continue;
                 }
-                if config.disabled.contains(&raw.id) {
+                if config.disabled.contains(&raw.id) || raw.confidence < config.confidence {
                     continue;
                 }
                 let index = match u16::try_from(all.len()) {
@@ -105,15 +89,24 @@ impl Rules {
                         refuse(line, format!("rule {:?}: {message}", raw.id));
                     }
                 }
-                for keyword in &raw.keywords {
-                    keyword_index
-                        .entry(keyword.to_ascii_lowercase())
-                        .or_default()
-                        .push(index);
-                }
-                digit_rules.extend(raw.digits.map(|digits| (digits, index)));
+                let (words, exact) = (raw.keywords.clone(), raw.exact);
                 match Rule::compile(pack, raw) {
-                    Ok(rule) => all.push(rule),
+                    Ok(Compiled { rule, shapes, run }) => {
+                        for word in words {
+                            let word = if exact { word } else { word.to_ascii_lowercase() };
+                            keywords
+                                .entry((word.clone(), exact))
+                                .or_insert_with(|| Keyword::new(&word, exact))
+                                .add(index, run, rule.reach.map(|reach| reach.bytes + rule.context));
+                        }
+                        for shape in shapes {
+                            match shape_rules.iter_mut().find(|(other, _)| *other == shape) {
+                                Some((_, rules)) => rules.push(index),
+                                None => shape_rules.push((shape, vec![index])),
+                            }
+                        }
+                        all.push(rule);
+                    }
                     Err(found) => found
                         .into_iter()
                         .for_each(|(at, message)| refuse(at.unwrap_or(line), message)),
@@ -125,58 +118,39 @@ impl Rules {
             line: 1,
             message: format!("no rule is called {id:?}"),
         }));
-        let (words, keyword_rules): (Vec<_>, Vec<_>) = keyword_index.into_iter().unzip();
-        let keywords = AhoCorasickBuilder::new()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&words)
-            .map_err(|error| problem(format!("keywords do not compile: {error}")));
-        match keywords {
-            Ok(keywords) if problems.is_empty() => {
-                let masks = all.iter().map(|rule| rule.mask.clone()).collect();
-                let rules = Self {
-                    all,
-                    keys,
-                    keywords,
-                    keyword_rules,
-                    digit_rules,
-                    masks,
-                };
-                rules.refuse_matching_masks()?;
-                Ok(rules)
-            }
-            Ok(_) => Err(ConfigError { problems }),
-            Err(error) => Err(error),
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
         }
+        let shapes: Vec<Shape> = shape_rules.iter().map(|(shape, _)| *shape).collect();
+        let rules = Self {
+            masks: all.iter().map(|rule| rule.mask.clone()).collect(),
+            all,
+            keys,
+            triggers: Triggers::new(keywords.into_values().collect(), &shapes),
+            shape_rules,
+        };
+        rules.refuse_matching_masks()?;
+        Ok(rules)
     }
 
     /// A mask that a rule fires on would be masked again and again.
     fn refuse_matching_masks(&self) -> Result<(), ConfigError> {
+        let mut scratch = Scratch::default();
         for rule in &self.all {
             let mut spans = Vec::new();
-            let scanned = self.scan(&rule.mask, Classes::All, &mut Work::unlimited(), &mut spans);
+            let work = &mut Work::unlimited();
+            let scanned = self.scan(&rule.mask, Classes::All, &mut scratch, work, &mut spans);
             if scanned.is_err() || !spans.is_empty() {
-                return Err(problem(format!("rule {:?}: a rule fires on its replacement", rule.id)));
+                return Err(ConfigError {
+                    problems: vec![Problem {
+                        pack: "packs".to_owned(),
+                        line: 1,
+                        message: format!("rule {:?}: a rule fires on its replacement", rule.id),
+                    }],
+                });
             }
         }
         Ok(())
-    }
-
-    /// The rules worth trying on a text.
-    pub(crate) fn candidates(&self, text: &str, work: &mut Work) -> Result<RuleSet, DropReason> {
-        work.spend(2 * text.len())?;
-        let mut rules = RuleSet::default();
-        for hit in self.keywords.find_overlapping_iter(text) {
-            self.keyword_rules[hit.pattern().as_usize()]
-                .iter()
-                .for_each(|rule| rules.add(*rule));
-        }
-        let digits = longest_digits(text.as_bytes());
-        self.digit_rules
-            .iter()
-            .filter(|(needed, _)| digits >= *needed)
-            .for_each(|(_, rule)| rules.add(*rule));
-        Ok(rules)
     }
 
     /// Whether a text is a mask of this engine and nothing else, so that it holds nothing to mask.
@@ -190,114 +164,21 @@ impl Rules {
         };
         text.starts_with('‹') && (self.masks.contains(text) || numbered().unwrap_or(false))
     }
-}
 
-impl Rule {
-    fn compile(pack: &Pack, raw: RawRule) -> Result<Self, Vec<(Option<usize>, String)>> {
-        let mut problems = Vec::new();
-        let mut refuse = |line, message| problems.push((line, format!("rule {:?}: {message}", raw.id)));
-        let sound_id = raw
-            .id
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if raw.id.is_empty() || raw.id.len() > 48 || !sound_id {
-            refuse(None, "an id is 1 to 48 of a-z, 0-9 and -".to_owned());
-        }
-        if raw.pattern.is_none() && raw.keys.is_empty() {
-            refuse(None, "needs a pattern or keys".to_owned());
-        }
-        if raw.pattern.is_some() && raw.keywords.is_empty() && raw.digits.is_none() {
-            refuse(
-                None,
-                "a pattern needs keywords or digits, or it would be tried on every text".to_owned(),
-            );
-        }
-        if raw.keywords.iter().any(String::is_empty) {
-            refuse(None, "a keyword is empty".to_owned());
-        }
-        let find = raw.pattern.as_deref().and_then(|pattern| match regex(pattern) {
-            Ok(regex) => Some(regex),
-            Err(message) => {
-                refuse(None, message);
-                None
-            }
-        });
-        let validator = match &raw.validator {
-            None => Validator::Any,
-            Some(name) => Validator::named(name.get_ref()).unwrap_or_else(|| {
-                refuse(
-                    Some(pack::line(pack, name.span().start)),
-                    format!("no validator is called {:?}", name.get_ref()),
-                );
-                Validator::Any
-            }),
+    /// Whether a piece of a text lies in a mask of this engine: the name of a rule may look like what a rule looks for.
+    pub(crate) fn is_in_mask(&self, text: &str, piece: &Range<usize>) -> bool {
+        // A mask has at most 64 bytes between its marks, and a number.
+        let from = text.floor_char_boundary(piece.start.saturating_sub(96));
+        let to = text.ceil_char_boundary((piece.end + 96).min(text.len()));
+        let Some(start) = text[from..piece.end].rfind('‹') else {
+            return false;
         };
-        let mask = raw.replacement.unwrap_or_else(|| format!("‹redacted:{}›", raw.id));
-        let inner = mask.strip_prefix('‹').and_then(|rest| rest.strip_suffix('›'));
-        let sound = |c: char| c.is_alphanumeric() || matches!(c, ':' | '-' | '_');
-        if !inner.is_some_and(|inner| !inner.is_empty() && inner.len() <= 64 && inner.chars().all(sound)) {
-            refuse(
-                None,
-                "a replacement is ‹…› around 1 to 64 bytes of letters, digits, ':', '-' and '_'".to_owned(),
-            );
-        }
-        if problems.is_empty() {
-            Ok(Self {
-                id: raw.id.into(),
-                mask,
-                class: raw.class,
-                find,
-                validator,
-            })
-        } else {
-            Err(problems)
-        }
+        let Some(end) = text[piece.start..to].find('›') else {
+            return false;
+        };
+        let mask = from + start..piece.start + end + '›'.len_utf8();
+        mask.start <= piece.start && piece.end <= mask.end && self.is_mask(&text[mask])
     }
-}
-
-fn regex(pattern: &str) -> Result<Regex, String> {
-    // Bytes, not Unicode: half the size and no slow path on non-ASCII text. A pattern can ask for (?u:…) where it
-    // has to know letters beyond ASCII.
-    let regex = Regex::builder()
-        .syntax(syntax::Config::new().unicode(false).utf8(false))
-        .configure(RegexConfig::new().utf8_empty(false).nfa_size_limit(Some(4 << 20)))
-        .build(pattern)
-        .map_err(|error| format!("the pattern does not compile: {error}"))?;
-    if regex.is_match("") {
-        Err("the pattern matches nothing at all".to_owned())
-    } else {
-        Ok(regex)
-    }
-}
-
-fn problem(message: String) -> ConfigError {
-    ConfigError {
-        problems: vec![Problem {
-            pack: "packs".to_owned(),
-            line: 1,
-            message,
-        }],
-    }
-}
-
-/// The most digits in a row, where a single space or dash between two does not end the row.
-fn longest_digits(text: &[u8]) -> usize {
-    let (mut longest, mut row, mut separated) = (0, 0, true);
-    for byte in text {
-        match byte {
-            b'0'..=b'9' => {
-                row += 1;
-                separated = false;
-            }
-            b' ' | b'-' if !separated => separated = true,
-            _ => {
-                longest = longest.max(row);
-                row = 0;
-                separated = true;
-            }
-        }
-    }
-    longest.max(row)
 }
 
 #[cfg(test)]

@@ -1,6 +1,15 @@
-//! A text, as people read it, searched by every rule that is worth trying.
+//! A text, as people read it, searched by every rule that is worth trying, where it is worth trying.
 
-use crate::{pack::Class, redacted::DropReason, rules::Rules};
+mod merge;
+mod views;
+
+use crate::{
+    pack::Class,
+    redacted::DropReason,
+    rules::{Rule, Rules},
+    triggers::{Cause, Hit},
+};
+use merge::merge;
 use regex_automata::Input;
 use std::ops::Range;
 
@@ -45,6 +54,21 @@ impl Work {
     }
 }
 
+/// Memory that searches of one body share.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    hits: Vec<Hit>,
+    windows: Vec<Window>,
+}
+
+/// A part of a text in which a rule may find something.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Window {
+    rule: u16,
+    start: u32,
+    end: u32,
+}
+
 /// Rounds of [`Rules::settled`] before the text is masked whole.
 const ROUNDS: usize = 4;
 
@@ -52,20 +76,27 @@ impl Rules {
     /// What to mask in `text` so that a search of the result finds nothing: ascending and apart.
     ///
     /// A mask changes the surroundings of its neighbours, so the result is searched again until it is quiet.
-    pub(crate) fn settled(&self, text: &str, classes: Classes, work: &mut Work) -> Result<Vec<Span>, DropReason> {
+    pub(crate) fn settled(
+        &self,
+        text: &str,
+        classes: Classes,
+        scratch: &mut Scratch,
+        work: &mut Work,
+    ) -> Result<Vec<Span>, DropReason> {
         let mut spans = Vec::new();
-        self.scan(text, classes, work, &mut spans)?;
+        self.scan(text, classes, scratch, work, &mut spans)?;
         if spans.is_empty() {
             return Ok(spans);
         }
+        let mut more = Vec::new();
         for _ in 0..ROUNDS {
             let masked = self.apply(text, &spans);
-            let mut more = Vec::new();
-            self.scan(&masked, classes, work, &mut more)?;
+            self.scan(&masked, classes, scratch, work, &mut more)?;
             if more.is_empty() {
                 return Ok(spans);
             }
             self.adopt(&mut spans, &more);
+            more.clear();
         }
         Ok(vec![Span {
             start: 0,
@@ -79,47 +110,118 @@ impl Rules {
         &self,
         text: &str,
         classes: Classes,
+        scratch: &mut Scratch,
         work: &mut Work,
         spans: &mut Vec<Span>,
     ) -> Result<(), DropReason> {
-        for index in self.candidates(text, work)?.iter() {
-            if classes.include(self.all[index].class) {
-                self.search(index, text, work, spans)?;
-            }
+        work.spend(2 * text.len())?;
+        scratch.hits.clear();
+        self.triggers.text(text.as_bytes(), &mut scratch.hits);
+        if scratch.hits.is_empty() {
+            return Ok(());
         }
-        merge(spans);
+        self.search_windows(text, classes, scratch, work, spans)?;
+        let other = |hit: &&Hit| matches!(hit.cause, Cause::Percent | Cause::Blob | Cause::Fold);
+        let others: Vec<Hit> = scratch.hits.iter().filter(other).copied().collect();
+        if !others.is_empty() {
+            self.search_views(text, classes, &others, scratch, work, spans)?;
+        }
+        if spans.len() > 1 {
+            merge(spans);
+        }
         Ok(())
     }
 
-    fn search(&self, index: usize, text: &str, work: &mut Work, spans: &mut Vec<Span>) -> Result<(), DropReason> {
-        let rule = &self.all[index];
+    /// Searches what the hits in `scratch` make worth it.
+    fn search_windows(
+        &self,
+        text: &str,
+        classes: Classes,
+        scratch: &mut Scratch,
+        work: &mut Work,
+        spans: &mut Vec<Span>,
+    ) -> Result<(), DropReason> {
+        let Scratch { hits, windows } = scratch;
+        windows.clear();
+        for hit in &*hits {
+            let (rules, length) = match hit.cause {
+                Cause::Keyword(number) => {
+                    let keyword = self.triggers.keyword(number);
+                    (&keyword.rules, keyword.len())
+                }
+                Cause::Shape(shape) => match self.shape_rules.iter().find(|(other, _)| *other == shape) {
+                    Some((_, rules)) => (rules, 1),
+                    None => continue,
+                },
+                Cause::Look | Cause::Percent | Cause::Blob | Cause::Fold => continue,
+            };
+            for rule in rules {
+                if classes.include(self.all[usize::from(*rule)].class) {
+                    let range = self.all[usize::from(*rule)].window(text.as_bytes(), hit.at as usize, length);
+                    windows.push(Window {
+                        rule: *rule,
+                        start: range.start as u32,
+                        end: range.end as u32,
+                    });
+                }
+            }
+        }
+        windows.sort_unstable();
+        windows.dedup_by(|later, kept| {
+            let touches = later.rule == kept.rule && later.start <= kept.end;
+            if touches {
+                kept.end = kept.end.max(later.end);
+            }
+            touches
+        });
+        for window in &*windows {
+            self.search(
+                window.rule,
+                text,
+                window.start as usize..window.end as usize,
+                work,
+                spans,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn search(
+        &self,
+        index: u16,
+        text: &str,
+        window: Range<usize>,
+        work: &mut Work,
+        spans: &mut Vec<Span>,
+    ) -> Result<(), DropReason> {
+        let rule = &self.all[usize::from(index)];
         let Some(regex) = &rule.find else { return Ok(()) };
         let mut captures = None;
-        let mut at = 0;
-        while at < text.len() {
-            let input = Input::new(text).span(at..text.len());
-            let Some(found) = regex.search(&input) else {
-                return work.spend(text.len() - at);
+        let mut at = window.start;
+        while at < window.end {
+            let Some(found) = regex.search(&Input::new(text).span(at..window.end)) else {
+                return work.spend(window.end - at);
             };
             work.spend(found.end() - at + 1)?;
             let mut span = found.range();
             if regex.captures_len() > 1 {
                 let captures = captures.get_or_insert_with(|| regex.create_captures());
-                regex.search_captures(&Input::new(text).span(found.range()), captures);
-                span = (1..captures.group_len())
+                regex.search_captures(&Input::new(text).span(found.start()..window.end), captures);
+                span = rule
+                    .group
+                    .map_or(1..captures.group_len(), |group| group..group + 1)
                     .find_map(|group| captures.get_group(group))
-                    .map_or(span, |g| g.range());
+                    .map_or(span, |group| group.range());
             }
             let before = spans.len();
             if !span.is_empty() {
                 rule.validator.refine(text, on_boundaries(text, span), |span| {
                     let span = trimmed(text, span);
-                    if !span.is_empty() && !self.is_mask(&text[span.clone()]) {
-                        // Rules are at most 1024, by construction.
+                    if !span.is_empty() && rule.is_random(&text[span.clone()]) && !self.is_in_mask(text, &span) {
                         spans.push(Span {
                             start: span.start,
                             end: span.end,
-                            rule: index as u16,
+                            rule: index,
                         });
                     }
                 });
@@ -132,68 +234,43 @@ impl Rules {
         }
         Ok(())
     }
+}
 
-    /// `text` with its spans masked.
-    fn apply(&self, text: &str, spans: &[Span]) -> String {
-        let mut out = String::with_capacity(text.len());
-        let mut at = 0;
-        for span in spans {
-            out.push_str(&text[at..span.start]);
-            out.push_str(&self.all[usize::from(span.rule)].mask);
-            at = span.end;
+impl Rule {
+    /// Where this rule can find something because of a hit at `at`, of `length` bytes.
+    fn window(&self, text: &[u8], at: usize, length: usize) -> Range<usize> {
+        let Some(reach) = self.reach else { return 0..text.len() };
+        let around = reach.bytes + length + self.context;
+        let mut start = at.saturating_sub(around);
+        let mut end = text.len().min(at + around);
+        if reach.open {
+            // What goes on without an end goes on to white space at most, and what is around it is as far again.
+            let solid = |byte: &&u8| !byte.is_ascii_whitespace();
+            start -= text[..start].iter().rev().take_while(solid).count();
+            end += text[end..].iter().take_while(solid).count();
+            start = start.saturating_sub(around);
+            end = text.len().min(end + around);
         }
-        out.push_str(&text[at..]);
-        out
+        start..end
     }
 
-    /// Adds findings in the masked text to those in the text itself. One that touches a mask takes in all it hides.
-    fn adopt(&self, spans: &mut Vec<Span>, more: &[Span]) {
-        let known = spans.clone();
-        spans.extend(more.iter().map(|span| {
-            // Offsets of the masked text walked beside those of the text.
-            let (mut start, mut end) = (None, None);
-            let (mut text_at, mut masked_at) = (0, 0);
-            for hidden in &known {
-                let mask_start = masked_at + (hidden.start - text_at);
-                let mask_end = mask_start + self.all[usize::from(hidden.rule)].mask.len();
-                if span.start < mask_end && start.is_none() {
-                    start = Some(if span.start < mask_start {
-                        text_at + (span.start - masked_at)
-                    } else {
-                        hidden.start
-                    });
-                }
-                if span.end <= mask_end && end.is_none() {
-                    end = Some(if span.end <= mask_start {
-                        text_at + (span.end - masked_at)
-                    } else {
-                        hidden.end
-                    });
-                }
-                (text_at, masked_at) = (hidden.end, mask_end);
-            }
-            Span {
-                start: start.unwrap_or(text_at + span.start.saturating_sub(masked_at)),
-                end: end.unwrap_or(text_at + span.end.saturating_sub(masked_at)),
-                rule: span.rule,
-            }
-        }));
-        merge(spans);
+    /// Whether what was found is as random as the rule wants it.
+    fn is_random(&self, found: &str) -> bool {
+        self.entropy == 0.0 || entropy(found.as_bytes()) >= self.entropy
     }
 }
 
-fn merge(spans: &mut Vec<Span>) {
-    spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end), span.rule));
-    spans.dedup_by(|later, kept| {
-        let touches = later.start < kept.end;
-        if touches {
-            if later.end - later.start > kept.end - kept.start {
-                kept.rule = later.rule;
-            }
-            kept.end = kept.end.max(later.end);
-        }
-        touches
-    });
+/// Shannon's entropy of the bytes, in bits per byte.
+fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let all = bytes.len() as f64;
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / all)
+        .map(|share| -share * share.log2())
+        .sum()
 }
 
 /// Byte patterns may end inside a character.

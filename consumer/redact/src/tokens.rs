@@ -2,6 +2,13 @@
 //!
 //! The grammar is checked to the last byte, because what is not JSON must not pass as JSON that holds nothing.
 
+//!
+//! The source is classified 64 bytes at a time. What is left to look at one by one are quotes, structural characters
+//! and the beginnings of numbers and literals; the inside of a string costs nothing more.
+
+mod scanner;
+
+use scanner::Scanner;
 use std::ops::Range;
 
 /// Why a text could not be walked to its end.
@@ -21,20 +28,12 @@ pub(crate) enum Token {
     OpenArray,
     CloseArray,
     /// A member's name, without its quotes.
-    Key(Quoted),
+    Key(Range<usize>),
     /// A string value, without its quotes.
-    Text(Quoted),
+    Text(Range<usize>),
     Number(Range<usize>),
     /// `true`, `false` or `null`.
     Literal,
-}
-
-/// The inside of a string as it stands in the source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Quoted {
-    pub(crate) span: Range<usize>,
-    /// Whether it has a backslash, so that the text differs from the source.
-    pub(crate) escaped: bool,
 }
 
 /// How many JSON texts a source may hold.
@@ -58,7 +57,7 @@ enum Expect {
 /// Pulls tokens from a source.
 pub(crate) struct Tokens<'s> {
     src: &'s [u8],
-    at: usize,
+    scanner: Scanner<'s>,
     expect: Expect,
     /// One entry per open container: whether it is an object.
     open: Vec<bool>,
@@ -70,7 +69,7 @@ impl<'s> Tokens<'s> {
     pub(crate) fn new(src: &'s str, max_depth: usize, texts: Texts) -> Self {
         Self {
             src: src.as_bytes(),
-            at: 0,
+            scanner: Scanner::new(src.as_bytes()),
             expect: Expect::Value,
             open: Vec::new(),
             max_depth,
@@ -79,52 +78,65 @@ impl<'s> Tokens<'s> {
     }
 
     /// The next token; `None` after the last one of a complete text.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Token>, Broken> {
-        self.skip_space();
-        let Some(&byte) = self.src.get(self.at) else {
+        let Some(mut at) = self.scanner.next()? else {
             return if self.expect == Expect::TopEnd {
                 Ok(None)
             } else {
                 Err(Broken::Syntax)
             };
         };
-        match (self.expect, byte) {
-            (Expect::CommaOrClose, b',') => {
-                self.at += 1;
-                self.skip_space();
-                if self.open.last() == Some(&true) {
-                    self.key()
-                } else {
-                    self.value()
+        if self.expect == Expect::CommaOrClose && self.src[at] == b',' {
+            at = self.more()?;
+            self.expect = if self.open.last() == Some(&true) {
+                if self.src[at] != b'"' {
+                    return Err(Broken::Syntax);
                 }
+                Expect::KeyOrClose
+            } else {
+                Expect::Value
+            };
+        }
+        match (self.expect, self.src[at]) {
+            (Expect::KeyOrClose, b'"') => self.key(at),
+            (Expect::Value | Expect::ValueOrClose, b'"') => {
+                let span = self.quoted(at)?;
+                self.after_value();
+                Ok(Token::Text(span))
             }
             (Expect::CommaOrClose | Expect::KeyOrClose, b'}') => self.close(true),
             (Expect::CommaOrClose | Expect::ValueOrClose, b']') => self.close(false),
-            (Expect::KeyOrClose, b'"') => self.key(),
-            (Expect::Value | Expect::ValueOrClose, _) => self.value(),
-            (Expect::TopEnd, b'{' | b'[') if self.texts == Texts::Lines => self.value(),
+            (Expect::Value | Expect::ValueOrClose, _) => self.value(at),
+            (Expect::TopEnd, b'{' | b'[') if self.texts == Texts::Lines => self.value(at),
             _ => Err(Broken::Syntax),
         }
         .map(Some)
     }
 
-    fn value(&mut self) -> Result<Token, Broken> {
-        match self.src.get(self.at) {
-            Some(b'{') => self.push(true),
-            Some(b'[') => self.push(false),
-            Some(b'"') => {
-                let quoted = self.quoted()?;
+    /// Reads to the end; tells only whether it is JSON.
+    pub(crate) fn check(mut self) -> Result<(), Broken> {
+        while self.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// A position that has to be there.
+    fn more(&mut self) -> Result<usize, Broken> {
+        self.scanner.next()?.ok_or(Broken::Syntax)
+    }
+
+    fn value(&mut self, at: usize) -> Result<Token, Broken> {
+        match self.src[at] {
+            b'{' => self.push(true),
+            b'[' => self.push(false),
+            b'-' | b'0'..=b'9' => {
+                let end = number_end(self.src, at).ok_or(Broken::Syntax)?;
                 self.after_value();
-                Ok(Token::Text(quoted))
+                Ok(Token::Number(at..end))
             }
-            Some(b'-' | b'0'..=b'9') => {
-                let span = self.number()?;
-                self.after_value();
-                Ok(Token::Number(span))
-            }
-            Some(b't') => self.literal(b"true"),
-            Some(b'f') => self.literal(b"false"),
-            Some(b'n') => self.literal(b"null"),
+            b't' => self.literal(at, b"true"),
+            b'f' => self.literal(at, b"false"),
+            b'n' => self.literal(at, b"null"),
             _ => Err(Broken::Syntax),
         }
     }
@@ -134,7 +146,6 @@ impl<'s> Tokens<'s> {
             return Err(Broken::TooDeep);
         }
         self.open.push(object);
-        self.at += 1;
         self.expect = if object {
             Expect::KeyOrClose
         } else {
@@ -147,7 +158,6 @@ impl<'s> Tokens<'s> {
         if self.open.pop() != Some(object) {
             return Err(Broken::Syntax);
         }
-        self.at += 1;
         self.after_value();
         Ok(if object { Token::CloseObject } else { Token::CloseArray })
     }
@@ -160,119 +170,63 @@ impl<'s> Tokens<'s> {
         };
     }
 
-    fn key(&mut self) -> Result<Token, Broken> {
-        if self.src.get(self.at) != Some(&b'"') {
+    fn key(&mut self, at: usize) -> Result<Token, Broken> {
+        let span = self.quoted(at)?;
+        if self.src[self.more()?] != b':' {
             return Err(Broken::Syntax);
         }
-        let quoted = self.quoted()?;
-        self.skip_space();
-        if self.src.get(self.at) != Some(&b':') {
-            return Err(Broken::Syntax);
-        }
-        self.at += 1;
         self.expect = Expect::Value;
-        Ok(Token::Key(quoted))
+        Ok(Token::Key(span))
     }
 
-    fn literal(&mut self, word: &[u8]) -> Result<Token, Broken> {
-        if !self.src[self.at..].starts_with(word) {
+    fn literal(&mut self, at: usize, word: &[u8]) -> Result<Token, Broken> {
+        if !self.src[at..].starts_with(word) || !ends_scalar(self.src, at + word.len()) {
             return Err(Broken::Syntax);
         }
-        self.at += word.len();
         self.after_value();
         Ok(Token::Literal)
     }
 
-    fn quoted(&mut self) -> Result<Quoted, Broken> {
-        let start = self.at + 1;
-        let mut at = start;
-        let mut escaped = false;
-        loop {
-            at += plain_prefix(&self.src[at..]);
-            match self.src.get(at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    at += escape_len(&self.src[at..]).ok_or(Broken::Syntax)?;
-                }
-                // A bare control character, or the end of the source.
-                _ => return Err(Broken::Syntax),
-            }
-        }
-        self.at = at + 1;
-        Ok(Quoted {
-            span: start..at,
-            escaped,
-        })
-    }
-
-    fn number(&mut self) -> Result<Range<usize>, Broken> {
-        let start = self.at;
-        self.at += usize::from(self.src[self.at] == b'-');
-        match self.digits() {
-            0 => return Err(Broken::Syntax),
-            n if n > 1 && self.src[self.at - n] == b'0' => return Err(Broken::Syntax),
-            _ => {}
-        }
-        if self.src.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            if self.digits() == 0 {
-                return Err(Broken::Syntax);
-            }
-        }
-        if let Some(b'e' | b'E') = self.src.get(self.at) {
-            self.at += 1;
-            self.at += usize::from(matches!(self.src.get(self.at), Some(b'+' | b'-')));
-            if self.digits() == 0 {
-                return Err(Broken::Syntax);
-            }
-        }
-        Ok(start..self.at)
-    }
-
-    fn digits(&mut self) -> usize {
-        let n = self.src[self.at..].iter().take_while(|b| b.is_ascii_digit()).count();
-        self.at += n;
-        n
-    }
-
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.src.get(self.at) {
-            self.at += 1;
-        }
+    /// The inside of the string whose quote is at `at`: nothing is reported between its quotes.
+    fn quoted(&mut self, at: usize) -> Result<Range<usize>, Broken> {
+        Ok(at + 1..self.more()?)
     }
 }
 
-/// Length of the escape at the start of `src`, which begins with a backslash. A lone surrogate is allowed: RFC 8259
-/// section 8.2 leaves it to the receiver, and dropping a body for it would lose what other parsers accept.
-fn escape_len(src: &[u8]) -> Option<usize> {
-    match src.get(1)? {
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
-        b'u' => src.get(2..6)?.iter().all(u8::is_ascii_hexdigit).then_some(6),
-        _ => None,
+/// Where the number (RFC 8259 section 6) that starts at `start` ends, if it is one.
+fn number_end(src: &[u8], start: usize) -> Option<usize> {
+    let digits = |from: usize| from + src[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = start + usize::from(src[start] == b'-');
+    let mut at = digits(whole);
+    if at == whole || (at - whole > 1 && src[whole] == b'0') {
+        return None;
     }
+    if src.get(at) == Some(&b'.') {
+        let fraction = at + 1;
+        at = digits(fraction);
+        if at == fraction {
+            return None;
+        }
+    }
+    if let Some(b'e' | b'E') = src.get(at) {
+        let exponent = at + 1 + usize::from(matches!(src.get(at + 1), Some(b'+' | b'-')));
+        if exponent > src.len() {
+            return None;
+        }
+        at = digits(exponent);
+        if at == exponent {
+            return None;
+        }
+    }
+    ends_scalar(src, at).then_some(at)
 }
 
-/// Bytes before the first quote, backslash or control character; eight at a time.
-fn plain_prefix(src: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let mut at = 0;
-    let (words, _) = src.as_chunks::<8>();
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let stop = has_zero(word ^ (ONES * b'"' as u64)) | has_zero(word ^ (ONES * b'\\' as u64)) | below_space;
-        if stop != 0 {
-            break;
-        }
-        at += 8;
-    }
-    at + src[at..]
-        .iter()
-        .take_while(|b| **b >= 0x20 && **b != b'"' && **b != b'\\')
-        .count()
+/// Whether a number or literal can end before `at`.
+fn ends_scalar(src: &[u8], at: usize) -> bool {
+    matches!(
+        src.get(at),
+        None | Some(b',' | b'}' | b']' | b':' | b'{' | b'[' | b'"' | b' ' | b'\t' | b'\n' | b'\r')
+    )
 }
 
 #[cfg(test)]

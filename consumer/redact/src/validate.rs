@@ -2,12 +2,18 @@
 
 mod card;
 mod credential;
+mod national;
+mod network;
 mod personal;
+mod wallet;
+
+pub(crate) use card::may_hold_card;
+pub(crate) use personal::has_iban_country;
 
 use std::ops::Range;
 
 /// Turns what a pattern found into what is to be masked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Validator {
     /// The pattern alone decides.
     Any,
@@ -29,6 +35,18 @@ pub(crate) enum Validator {
     AwsSecret,
     /// The right side of `password = …`.
     Assigned,
+    /// The check digits of a national number; see [`national`].
+    Check(fn(&[u8]) -> bool),
+    /// Nothing that belongs to it stands around.
+    Alone,
+    /// A phone number with a country's code, or one of a plausible length.
+    Phone,
+    /// An address on the public Internet.
+    PublicIp,
+    /// A hardware address that is one device's.
+    Mac,
+    /// Base58 with its checksum.
+    Base58Check,
     /// Anything but `<token>`, `$TOKEN`, `***` and the like, as documentation has it.
     Filled,
 }
@@ -47,7 +65,12 @@ impl Validator {
             "aws-secret" => Self::AwsSecret,
             "assigned" => Self::Assigned,
             "filled" => Self::Filled,
-            _ => return None,
+            "alone" => Self::Alone,
+            "phone" => Self::Phone,
+            "public-ip" => Self::PublicIp,
+            "mac" => Self::Mac,
+            "base58check" => Self::Base58Check,
+            name => Self::Check(national::check(name)?),
         })
     }
 
@@ -66,6 +89,19 @@ impl Validator {
             Self::AwsSecret => credential::is_mixed(found),
             Self::Assigned => credential::is_assigned(text, &span),
             Self::Filled => !credential::is_placeholder(found),
+            Self::Check(check) => {
+                let number: Vec<u8> = found
+                    .bytes()
+                    .filter(u8::is_ascii_alphanumeric)
+                    .map(|byte| byte.to_ascii_uppercase())
+                    .collect();
+                check(&number) && stands_alone(text, &span)
+            }
+            Self::Alone => stands_alone(text, &span),
+            Self::Phone => network::phone(text, &span),
+            Self::PublicIp => network::public_ip(text, &span),
+            Self::Mac => network::mac(text, &span),
+            Self::Base58Check => wallet::base58check(found),
         };
         if accepted {
             accept(span);
@@ -75,8 +111,18 @@ impl Validator {
     /// Whether a match that yields nothing can hold nothing, so that the search goes on behind it.
     pub(crate) fn sees_all(self) -> bool {
         // What is left of a refused address, from its second letter on, would pass for another address.
-        matches!(self, Self::Card | Self::Email)
+        matches!(self, Self::Card | Self::Email | Self::PublicIp | Self::Phone)
     }
+}
+
+/// Whether no digit, letter, or number continued by a dash or a point stands around.
+fn stands_alone(text: &str, span: &Range<usize>) -> bool {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let joins = |at: Option<usize>| matches!(at.and_then(|at| bytes.get(at)), Some(b'-' | b'.' | b'/'));
+    let continued = joins(span.start.checked_sub(1)) && digit(span.start.checked_sub(2))
+        || joins(Some(span.end)) && digit(Some(span.end + 1));
+    !continued && !is_part_of_word(text, span) && !is_in_uuid(text, span)
 }
 
 /// Whether a digit, letter or underscore stands right before or after the span, so that it is a part of something longer.

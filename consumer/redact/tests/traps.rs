@@ -1,9 +1,12 @@
 //! The ways in which redaction of JSON is known to go wrong, one test each.
 
+use std::sync::LazyLock;
 use tapedeck_redact::{Config, Content, Context, DropReason, Limits, Outcome, Redacted, Redactor};
 
-fn redactor() -> Redactor {
-    Redactor::new(Config::default()).expect("the built-in packs are sound")
+fn redactor() -> &'static Redactor {
+    static REDACTOR: LazyLock<Redactor> =
+        LazyLock::new(|| Redactor::new(Config::default()).expect("the built-in packs are sound"));
+    &REDACTOR
 }
 
 fn limited(limits: Limits) -> Redactor {

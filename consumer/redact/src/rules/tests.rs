@@ -1,5 +1,4 @@
-use super::longest_digits;
-use crate::{Config, Pack, Redactor};
+use crate::{Config, Context, Pack, Redactor};
 
 fn refused(toml: &str) -> Vec<(usize, String)> {
     let pack = Pack {
@@ -27,7 +26,7 @@ fn the_built_in_packs_compile() {
 #[test]
 fn every_problem_of_a_pack_is_reported_with_its_line() {
     let problems = refused(
-        "[[rule]]\nid = \"a\"\nclass = \"credential\"\ndescription = \"\"\npattern = '('\nkeywords = [\"x\"]\n\
+        "[[rule]]\nid = \"a\"\nclass = \"credential\"\ndescription = \"\"\npattern = '('\nkeywords = [\"xyz\"]\n\
          [[rule]]\nid = \"b\"\nclass = \"personal\"\ndescription = \"\"\npattern = 'x'\nvalidator = \"none\"\n\
          [[rule]]\nid = \"b\"\nclass = \"personal\"\ndescription = \"\"\n",
     );
@@ -36,18 +35,34 @@ fn every_problem_of_a_pack_is_reported_with_its_line() {
 }
 
 #[test]
-fn a_rule_that_fires_on_a_mask_is_refused() {
-    let problems = refused(
-        "[[rule]]\nid = \"a\"\nclass = \"personal\"\ndescription = \"\"\nkeywords = [\"red\"]\npattern = 'redacted'\n",
+fn a_rule_that_would_fire_on_a_mask_leaves_it_alone() {
+    let pack = Pack {
+        name: "mine".to_owned(),
+        toml: "[[rule]]\nid = \"a\"\nclass = \"personal\"\ndescription = \"\"\nkeywords = [\"red\"]\npattern = 'red[a-z]*'\n"
+            .to_owned(),
+    };
+    let redactor = Redactor::new(Config {
+        packs: vec![pack],
+        ..Config::default()
+    })
+    .expect("the pack is sound");
+    let redacted = redactor.redact(
+        "[\"reddish ‹redacted:a› ‹redacted:b›\"]".as_bytes(),
+        &Context::default(),
     );
-    assert!(problems[0].1.contains("replacement"), "{problems:?}");
+    assert_eq!(
+        redacted.body(),
+        Some("[\"‹redacted:a› ‹redacted:a› ‹‹redacted:a›:b›\"]".as_bytes())
+    );
 }
 
 #[test]
 fn patterns_that_match_nothing_at_all_and_unknown_fields_are_refused() {
     assert_eq!(
-        refused("[[rule]]\nid = \"a\"\nclass = \"personal\"\ndescription = \"\"\nkeywords = [\"x\"]\npattern = 'x*'\n")
-            .len(),
+        refused(
+            "[[rule]]\nid = \"a\"\nclass = \"personal\"\ndescription = \"\"\nkeywords = [\"xyz\"]\npattern = 'x*'\n"
+        )
+        .len(),
         1
     );
     assert_eq!(
@@ -64,18 +79,4 @@ fn a_disabled_rule_that_does_not_exist_is_refused() {
         ..Config::default()
     };
     assert!(Redactor::new(config).is_err());
-}
-
-#[test]
-fn rows_of_digits_end_at_anything_but_one_separator() {
-    for (text, digits) in [
-        ("", 0),
-        ("12", 2),
-        ("1 2-3", 3),
-        ("1  2", 1),
-        ("12x345", 3),
-        ("-12-", 2),
-    ] {
-        assert_eq!(longest_digits(text.as_bytes()), digits, "{text}");
-    }
 }

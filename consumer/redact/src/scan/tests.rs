@@ -1,4 +1,4 @@
-use super::{Span, merge};
+use super::{Span, merge::merge};
 
 fn span(start: usize, end: usize, rule: u16) -> Span {
     Span { start, end, rule }

@@ -9,26 +9,41 @@ const LONGEST: usize = 19;
 /// Finds card numbers in a row of digits that single spaces or dashes cut into groups. A number starts and ends with a
 /// group: what begins in the middle of a longer digit string is an id.
 pub(super) fn cards(text: &str, row: Range<usize>, mut accept: impl FnMut(Range<usize>)) {
+    candidates(text.as_bytes(), row, |span, separator| {
+        if stands_alone(text, &span, separator) {
+            accept(span);
+        }
+    });
+}
+
+/// Whether a row of digits, with at most one space or dash between any two, holds a card number, whatever stands around.
+pub(crate) fn may_hold_card(row: &[u8]) -> bool {
+    let mut found = false;
+    candidates(row, 0..row.len(), |_, _| found = true);
+    found
+}
+
+fn candidates(text: &[u8], row: Range<usize>, mut accept: impl FnMut(Range<usize>, Option<u8>)) {
     let groups = groups(text, row);
     for first in 0..groups.len() {
-        let mut digits = Vec::with_capacity(LONGEST);
+        let mut digits = Vec::with_capacity(2 * LONGEST);
         let mut separator = None;
         for last in first..groups.len() {
             let group = &groups[last];
             if last > first {
                 // One kind of separator, and groups as issuers print them: four digits first, none under three.
-                let between = text.as_bytes()[group.start - 1];
+                let between = text[group.start - 1];
                 if *separator.get_or_insert(between) != between || groups[first].len() < 4 {
                     break;
                 }
             }
-            digits.extend(text.as_bytes()[group.clone()].iter().map(|byte| byte - b'0'));
+            digits.extend(text[group.clone()].iter().map(|byte| byte - b'0'));
             if digits.len() > LONGEST {
                 break;
             }
             let span = groups[first].start..group.end;
-            if is_card(&digits) && stands_alone(text, &span, separator) {
-                accept(span);
+            if is_card(&digits) {
+                accept(span, separator);
             }
             if last > first && group.len() < 3 {
                 break;
@@ -37,11 +52,11 @@ pub(super) fn cards(text: &str, row: Range<usize>, mut accept: impl FnMut(Range<
     }
 }
 
-fn groups(text: &str, row: Range<usize>) -> Vec<Range<usize>> {
+fn groups(text: &[u8], row: Range<usize>) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
     let mut start = row.start;
     for at in row.clone() {
-        if !text.as_bytes()[at].is_ascii_digit() {
+        if !text[at].is_ascii_digit() {
             groups.push(start..at);
             start = at + 1;
         }

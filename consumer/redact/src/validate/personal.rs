@@ -61,3 +61,13 @@ pub(super) fn email(text: &str, span: &Range<usize>) -> bool {
     };
     !local.starts_with('.') && !FILES.contains(&top.as_str()) && !is_repository && !is_userinfo()
 }
+
+/// Countries whose accounts have an IBAN (the SWIFT registry, release 99), by their ISO 3166-1 codes.
+const IBAN_COUNTRIES: &[u8] = b"ADAEALATAZBABEBGBHBIBRBYCHCRCYCZDEDJDKDOEEEGESFIFKFOFRGBGEGIGLGRGTHNHRHUIEILIQISITJO\
+KWKZLBLCLILTLULVLYMCMDMEMKMNMRMTMUNINLNOOMPKPLPSPTQARORSRUSASCSDSESISKSMSOSTSVTLTNTRUAVAVGXKYE";
+
+/// Whether two letters, of either case, are the code of a country that has IBANs.
+pub(crate) fn has_iban_country(letters: &[u8]) -> bool {
+    let upper = [letters[0].to_ascii_uppercase(), letters[1].to_ascii_uppercase()];
+    IBAN_COUNTRIES.as_chunks::<2>().0.contains(&upper)
+}

@@ -1,0 +1,89 @@
+//! One search of a text for everything that makes a rule worth trying: keywords, and shapes such as rows of digits.
+//!
+//! The same search serves two ends. Over the raw bytes of a body it says which strings have to be looked at: what has
+//! no hit is never decoded, at whatever depth of JSON in strings it stands, so escapes that could hide something and
+//! keys that rules know are hits as well. Over a decoded text it says which rules to try, and where.
+
+mod keywords;
+mod left;
+mod raw;
+mod shapes;
+
+pub(crate) use keywords::{Keyword, is_token};
+pub(crate) use shapes::Shape;
+
+use crate::{
+    block::{Block, WIDTH},
+    key_names::KeyNames,
+};
+use keywords::Keywords;
+use shapes::Shapes;
+
+/// A place that makes something worth a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hit {
+    /// Offset in bytes, inside of what was hit.
+    pub(crate) at: u32,
+    pub(crate) cause: Cause,
+}
+
+/// What was hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The keyword of this number.
+    Keyword(u16),
+    /// Bytes of this shape.
+    Shape(Shape),
+    /// Raw bytes only: an escape that may hide something, or a key that rules know.
+    Look,
+    /// An octet in percent-encoding (RFC 3986 section 2.1).
+    Percent,
+    /// A run of base64 or hexadecimal that begins like text.
+    Blob,
+    /// A character that stands for an ASCII one, or for nothing.
+    Fold,
+}
+
+/// Compiled keywords and shapes.
+pub(crate) struct Triggers {
+    keywords: Keywords,
+    shapes: Shapes,
+}
+
+impl Triggers {
+    /// `shapes` are those that a rule of the engine has.
+    pub(crate) fn new(keywords: Vec<Keyword>, shapes: &[Shape]) -> Self {
+        Self {
+            keywords: Keywords::new(keywords),
+            shapes: Shapes::new(shapes),
+        }
+    }
+
+    /// The rules that have this keyword.
+    pub(crate) fn keyword(&self, number: u16) -> &Keyword {
+        self.keywords.get(number)
+    }
+
+    /// Searches a decoded text. Hits come in no order.
+    pub(crate) fn text(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        let mut shapes = self.shapes.search(text);
+        for start in (0..text.len()).step_by(WIDTH) {
+            let block = Block::at(text, start);
+            self.keywords.block(text, start, hits);
+            shapes.block(start, &block, hits);
+        }
+    }
+
+    /// Searches the raw bytes of a JSON text. Hits ascend.
+    pub(crate) fn raw(&self, src: &[u8], keys: &KeyNames, hits: &mut Vec<Hit>) {
+        let mut shapes = self.shapes.search(src);
+        let mut raw = raw::Raw::new(src, keys);
+        for start in (0..src.len()).step_by(WIDTH) {
+            let block = Block::at(src, start);
+            self.keywords.block(src, start, hits);
+            shapes.block(start, &block, hits);
+            raw.block(start, &block, hits);
+        }
+        hits.sort_unstable_by_key(|hit| hit.at);
+    }
+}

@@ -1,0 +1,200 @@
+//! Keywords by their rarest three bytes: a bitmap of 8 KiB answers for almost every place that none starts there.
+
+use super::{Cause, Hit, left::positions};
+use crate::block::WIDTH;
+
+/// A word that rules wait for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keyword {
+    /// At least three bytes, each with its 0x20 bit set, which makes letters of either case equal.
+    folded: Box<[u8]>,
+    /// The bytes as they have to be, where case counts.
+    exact: Option<Box<[u8]>>,
+    /// The rules that have it.
+    pub(crate) rules: Vec<u16>,
+    /// Each of the rules needs as many letters, digits and the like in a row, …
+    run: usize,
+    /// … not further from the keyword than this.
+    reach: usize,
+}
+
+impl Keyword {
+    /// `word` is at least three bytes long; `exact` says that case counts.
+    pub(crate) fn new(word: &str, exact: bool) -> Self {
+        Self {
+            folded: word.bytes().map(|byte| byte | 0x20).collect(),
+            exact: exact.then(|| word.as_bytes().into()),
+            rules: Vec::new(),
+            run: usize::MAX,
+            reach: 0,
+        }
+    }
+
+    /// Adds a rule that needs `run` token bytes in a row within `reach` bytes; without a reach, anywhere.
+    pub(crate) fn add(&mut self, rule: u16, run: usize, reach: Option<usize>) {
+        self.rules.push(rule);
+        self.run = self.run.min(if reach.is_some() { run } else { 0 });
+        self.reach = self.reach.max(reach.unwrap_or(0));
+    }
+
+    /// Bytes of the keyword.
+    pub(crate) fn len(&self) -> usize {
+        self.folded.len()
+    }
+
+    fn stands_at(&self, text: &[u8], start: usize) -> bool {
+        let Some(found) = text.get(start..start + self.folded.len()) else {
+            return false;
+        };
+        let same = match &self.exact {
+            Some(exact) => found == &**exact,
+            None => found
+                .iter()
+                .zip(&self.folded)
+                .all(|(byte, folded)| byte | 0x20 == *folded),
+        };
+        same && (self.run < 6 || {
+            let from = start.saturating_sub(self.reach);
+            let to = text.len().min(start + self.folded.len() + self.reach);
+            has_run(&text[from..to], self.run)
+        })
+    }
+}
+
+/// Whether `length` token bytes stand in a row.
+fn has_run(text: &[u8], length: usize) -> bool {
+    let mut at = length - 1;
+    while at < text.len() {
+        // The run would have to cover this byte; without it, it can start behind it at the earliest.
+        let back = text[at + 1 - length..=at]
+            .iter()
+            .rev()
+            .position(|byte| !is_token(*byte));
+        match back {
+            None => return true,
+            Some(back) => at += length - back,
+        }
+    }
+    false
+}
+
+/// The bytes that keys and tokens are written in.
+pub(crate) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~')
+}
+
+/// All keywords of an engine.
+pub(super) struct Keywords {
+    all: Vec<Keyword>,
+    /// A bit for each value of [`gram`].
+    bitmap: Box<[u64; 1024]>,
+    /// Keyword, and where in it its three bytes stand; ascending by their gram.
+    entries: Vec<(u16, Entry)>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    keyword: u16,
+    offset: u8,
+}
+
+impl Keywords {
+    pub(super) fn new(all: Vec<Keyword>) -> Self {
+        let mut bitmap = Box::new([0; 1024]);
+        let mut entries = Vec::with_capacity(all.len());
+        for (number, keyword) in all.iter().enumerate() {
+            let offset = (0..=(keyword.folded.len() - 3).min(200))
+                .min_by_key(|at| commonness(&keyword.folded[*at..at + 3]))
+                .unwrap_or(0);
+            let three = &keyword.folded[offset..offset + 3];
+            let gram = gram(u32::from_le_bytes([three[0], three[1], three[2], 0]));
+            bitmap[usize::from(gram) / 64] |= 1 << (gram % 64);
+            // Rules, and so keywords, are far fewer than 65,536, and an offset is at most 200.
+            let entry = Entry {
+                keyword: number as u16,
+                offset: offset as u8,
+            };
+            entries.push((gram, entry));
+        }
+        entries.sort_by_key(|(gram, _)| *gram);
+        Self { all, bitmap, entries }
+    }
+
+    pub(super) fn get(&self, number: u16) -> &Keyword {
+        &self.all[usize::from(number)]
+    }
+
+    /// Keywords whose three bytes start in the block at `start`.
+    #[inline]
+    pub(super) fn block(&self, text: &[u8], start: usize, hits: &mut Vec<Hit>) {
+        const REACH: usize = WIDTH + 8;
+        let mut copy = [0; REACH];
+        let window = match text[start..].first_chunk::<REACH>() {
+            Some(window) => window,
+            None => {
+                copy[..text.len() - start].copy_from_slice(&text[start..]);
+                &copy
+            }
+        };
+        let mut found = 0_u64;
+        for step in 0..WIDTH / 4 {
+            let Some(bytes) = window[4 * step..].first_chunk::<8>() else {
+                break;
+            };
+            let folded = u64::from_le_bytes(*bytes) | 0x2020_2020_2020_2020;
+            let four = self.probe(folded)
+                | self.probe(folded >> 8) << 1
+                | self.probe(folded >> 16) << 2
+                | self.probe(folded >> 24) << 3;
+            found |= four << (4 * step);
+        }
+        for at in positions(start, found) {
+            self.confirm(text, at, hits);
+        }
+    }
+
+    /// 1 if a keyword may have the lowest three bytes.
+    #[inline(always)]
+    fn probe(&self, folded: u64) -> u64 {
+        let gram = gram(folded as u32 & 0xFF_FFFF);
+        self.bitmap[usize::from(gram / 64)] >> (gram % 64) & 1
+    }
+
+    fn confirm(&self, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
+        let Some(&[a, b, c]) = text.get(at..).and_then(|rest| rest.first_chunk::<3>()) else {
+            return;
+        };
+        let gram = gram(u32::from_le_bytes([a | 0x20, b | 0x20, c | 0x20, 0]));
+        let first = self.entries.partition_point(|(other, _)| *other < gram);
+        for (_, entry) in self.entries[first..].iter().take_while(|(other, _)| *other == gram) {
+            let keyword = self.get(entry.keyword);
+            if at
+                .checked_sub(usize::from(entry.offset))
+                .is_some_and(|from| keyword.stands_at(text, from))
+            {
+                hits.push(Hit {
+                    at: at as u32,
+                    cause: Cause::Keyword(entry.keyword),
+                });
+            }
+        }
+    }
+}
+
+/// Sixteen bits of three bytes.
+#[inline(always)]
+fn gram(three: u32) -> u16 {
+    (three.wrapping_mul(0x9E37_79B1) >> 16) as u16
+}
+
+/// How often three bytes stand in ordinary text and JSON, roughly and relative to each other.
+fn commonness(three: &[u8]) -> u32 {
+    let byte = |byte: &u8| match byte {
+        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 12,
+        b'l' | b'd' | b'h' | b'c' | b'u' | b'm' | b'p' => 8,
+        b'f' | b'g' | b'y' | b'w' | b'b' | b'v' => 4,
+        b' ' | b'"' | b':' | b'/' | b'.' | b'0'..=b'9' => 6,
+        _ => 1,
+    };
+    three.iter().map(byte).product()
+}

@@ -1,0 +1,331 @@
+//! Shapes that need no keyword: rows of digits, addresses, the beginnings of encoded text.
+//!
+//! Masks find them, and a cheap look at the bytes around confirms them. Over raw bytes a letter may be the second half of
+//! an escape (`\n4111…`), so no confirmation here asks what stands before.
+
+use super::{
+    Cause, Hit,
+    left::{Wide, positions},
+};
+use crate::{block::Block, encoded, fold, validate};
+use std::{net::Ipv6Addr, str::FromStr};
+
+/// What a rule without keywords waits for. The names are those of the pack format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shape {
+    /// `@`.
+    At,
+    /// Nine digits or more, with at most a space or a dash between any two, and eleven bytes or more in all.
+    Digits,
+    /// Such a row that holds a payment card number.
+    Card,
+    /// Three, two and four digits with dashes between.
+    Ssn,
+    /// Two letters of a country that has IBANs, and two digits.
+    Iban,
+    /// Four numbers with dots between.
+    Ipv4,
+    /// Hexadecimal groups with colons that read as an address.
+    Ipv6,
+    /// Six pairs of hexadecimal digits.
+    Mac,
+    /// `+` and at least eight digits.
+    Phone,
+    /// `0x` and at least forty hexadecimal digits.
+    HexAddress,
+    /// Twenty-six letters and digits or more, the first of them `1` or `3`.
+    Base58,
+}
+
+impl Shape {
+    /// The shape that packs call `name`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "at" => Self::At,
+            "digits" => Self::Digits,
+            "card" => Self::Card,
+            "us-ssn" => Self::Ssn,
+            "iban" => Self::Iban,
+            "ipv4" => Self::Ipv4,
+            "ipv6" => Self::Ipv6,
+            "mac" => Self::Mac,
+            "phone" => Self::Phone,
+            "hex-address" => Self::HexAddress,
+            "base58" => Self::Base58,
+            _ => return None,
+        })
+    }
+}
+
+/// Bytes of a row of digits before it is looked at: the length of a social security number.
+const ROW: u32 = 11;
+/// Bytes of encoded text before it is looked at.
+pub(crate) const BLOB: u32 = 24;
+/// Letters and digits of the shortest address in base58.
+const BASE58: u32 = 26;
+/// How far a row of digits is followed.
+const LONGEST_ROW: usize = 96;
+
+/// The shapes that rules of an engine wait for.
+pub(super) struct Shapes(Vec<Shape>);
+
+impl Shapes {
+    pub(super) fn new(wanted: &[Shape]) -> Self {
+        Self(wanted.to_vec())
+    }
+
+    pub(super) fn search<'s>(&'s self, text: &'s [u8]) -> Search<'s> {
+        Search {
+            wanted: &self.0,
+            text,
+            past: Past::default(),
+        }
+    }
+}
+
+/// Masks of the block before.
+#[derive(Default)]
+struct Past {
+    digits: u64,
+    rows: u64,
+    letters: u64,
+    alphanumeric: u64,
+    word: u64,
+    starts: u64,
+    escapes: u64,
+    blobs: u64,
+    plus: u64,
+    dots: u64,
+    numbered: u64,
+    chained: u64,
+    colons: u64,
+    pairs: u64,
+    hex: u64,
+    zeros: u64,
+    percent: u64,
+    separators: u64,
+}
+
+/// A search of one text.
+pub(super) struct Search<'s> {
+    wanted: &'s [Shape],
+    text: &'s [u8],
+    past: Past,
+}
+
+impl Search<'_> {
+    #[inline]
+    pub(super) fn block(&mut self, start: usize, block: &Block, hits: &mut Vec<Hit>) {
+        let past = &mut self.past;
+        let now = Now {
+            digits: block.within(b'0', b'9'),
+            letters: block.folded_within(b'a', b'z'),
+            dashes: block.is(b'-'),
+            colons: block.is(b':'),
+        };
+        let at_signs = block.is(b'@');
+        let percent = block.is(b'%');
+        let plus = block.is(b'+');
+        let marks = block.within(0x80, 0xFF);
+        let alphanumeric = now.digits | now.letters;
+        let hex = now.digits | block.folded_within(b'a', b'f');
+        let blob = alphanumeric | now.dashes | plus | block.is(b'/') | block.is(b'_') | block.is(b'=');
+
+        let digits = Wide::new(now.digits, &mut past.digits);
+        let letters = Wide::new(now.letters, &mut past.letters);
+        // A row goes on over one space or dash.
+        let separators = Wide::new(now.dashes | block.is(b' '), &mut past.separators);
+        let rows = digits.or(separators.without(separators.before(1))).now();
+        let rows = Wide::new(rows, &mut past.rows).reaches(ROW).now();
+        let blobs = Wide::new(blob, &mut past.blobs).reaches(BLOB).now();
+        let long_words = Wide::new(alphanumeric, &mut past.word).reaches(BASE58).now();
+        // The letter of an escape belongs to no word.
+        let escapes = Wide::new(block.is(b'\\'), &mut past.escapes).before(1).now();
+        let within = Wide::new(alphanumeric & !escapes, &mut past.alphanumeric)
+            .before(1)
+            .now();
+        let starts = Wide::new(alphanumeric & !within, &mut past.starts);
+        let ibans = digits
+            .and(digits.before(1))
+            .and(letters.before(2))
+            .and(letters.and(starts).before(3))
+            .now();
+        let hex_wide = Wide::new(hex, &mut past.hex);
+        let zeros = Wide::new(block.is(b'0'), &mut past.zeros).before(1).now() & block.is(b'x');
+        let percent_wide = Wide::new(percent, &mut past.percent).before(2);
+        let percents = percent_wide.and(hex_wide).and(hex_wide.before(1)).now();
+        let phones = Wide::new(plus, &mut past.plus).before(1).now() & (now.digits | block.is(b'('));
+        let ipv4 = ipv4(digits, block, past);
+        let colons = colons(hex_wide, now, past);
+
+        let text = self.text;
+        let wanted = self.wanted;
+        let mut hit = |at: usize, cause: Cause| hits.push(Hit { at: at as u32, cause });
+        let mut shape = |at: usize, shape: Shape| {
+            if wanted.contains(&shape) {
+                hit(at, Cause::Shape(shape));
+            }
+        };
+        positions(start, at_signs).for_each(|at| shape(at, Shape::At));
+        for at in positions(start, rows) {
+            rows_at(text, at, &mut shape);
+        }
+        for at in positions(start, ibans) {
+            if validate::has_iban_country(&text[at - 3..at - 1]) {
+                shape(at, Shape::Iban);
+            }
+        }
+        positions(start, ipv4).for_each(|at| shape(at, Shape::Ipv4));
+        for at in positions(start, colons.pairs) {
+            shape(at, Shape::Mac);
+        }
+        for at in positions(start, colons.groups) {
+            if is_ipv6(text, at) {
+                shape(at, Shape::Ipv6);
+            }
+        }
+        for at in positions(start, phones) {
+            let digits = text[at..].iter().take(24).take_while(|byte| is_phone(**byte));
+            if digits.filter(|byte| byte.is_ascii_digit()).count() >= 8 {
+                shape(at, Shape::Phone);
+            }
+        }
+        for at in positions(start, zeros) {
+            if text[at + 1..]
+                .iter()
+                .take(40)
+                .filter(|byte| byte.is_ascii_hexdigit())
+                .count()
+                == 40
+            {
+                shape(at, Shape::HexAddress);
+            }
+        }
+        for at in positions(start, long_words) {
+            // Behind the letter of an escape the word starts one byte later.
+            let from = at + 1 - BASE58 as usize;
+            if matches!(text[from], b'1' | b'3') || matches!(text[from + 1], b'1' | b'3') {
+                shape(at, Shape::Base58);
+            }
+        }
+        for at in positions(start, blobs) {
+            if encoded::begins_like_text(text, at + 1 - BLOB as usize) {
+                hit(at, Cause::Blob);
+            }
+        }
+        positions(start, percents).for_each(|at| hit(at, Cause::Percent));
+        if marks != 0 {
+            let leads = block.within(0xC2, 0xC2) | block.within(0xCD, 0xE3) | block.within(0xEF, 0xF0);
+            for at in positions(start, leads & marks) {
+                if fold::may_fold(text[at]) && character(text, at).is_some_and(|c| fold::folded(c).is_some()) {
+                    hit(at, Cause::Fold);
+                }
+            }
+        }
+    }
+}
+
+/// Masks of the current block that several shapes use.
+#[derive(Clone, Copy)]
+struct Now {
+    digits: u64,
+    letters: u64,
+    dashes: u64,
+    colons: u64,
+}
+
+/// Where the fourth number of four with dots between begins.
+fn ipv4(digits: Wide, block: &Block, past: &mut Past) -> u64 {
+    let dots = Wide::new(block.is(b'.'), &mut past.dots);
+    // A digit behind a dot behind a digit; a number is one to three digits long.
+    let second = digits.and(dots.before(1)).and(digits.before(2));
+    let behind = |wide: Wide| wide.before(2).or(wide.before(3)).or(wide.before(4));
+    let numbered = Wide::new(second.now(), &mut past.numbered);
+    let third = numbered.and(behind(numbered));
+    let chained = Wide::new(third.now(), &mut past.chained);
+    numbered.and(behind(chained)).now()
+}
+
+struct Colons {
+    /// Where the sixth of six pairs begins.
+    pairs: u64,
+    /// Where two colons may be a part of an address.
+    groups: u64,
+}
+
+fn colons(hex: Wide, now: Now, past: &mut Past) -> Colons {
+    let colons = Wide::new(now.colons, &mut past.colons);
+    let pair = Wide::new(now.colons | now.dashes, &mut past.pairs)
+        .and(hex.before(1))
+        .and(hex.before(2));
+    let pairs = [3, 6, 9, 12]
+        .iter()
+        .fold(pair, |all, by| all.and(pair.before(*by)))
+        .now();
+    let twice = colons.and(colons.before(1)).now();
+    // All eight groups of an address that leaves none out have a colon with a hexadecimal digit before it.
+    let many = colons.and(hex.before(1)).count() >= 7;
+    Colons {
+        pairs,
+        groups: if many { now.colons } else { twice },
+    }
+}
+
+/// The last sixteen bytes and the next forty at most, as long as they are of an address.
+fn is_ipv6(text: &[u8], at: usize) -> bool {
+    let part = |byte: &&u8| byte.is_ascii_hexdigit() || **byte == b':';
+    let from = at - text[..at].iter().rev().take(40).take_while(part).count();
+    let to = at + text[at..].iter().take(40).take_while(part).count();
+    let bytes = &text[from..to];
+    // Over raw bytes the letter of an escape may stand in front: \b and \f are hexadecimal digits.
+    let reads = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| Ipv6Addr::from_str(text).is_ok());
+    bytes.len() >= 4
+        && (reads(bytes) || reads(&bytes[1..]) || bytes.ends_with(b":") && reads(&bytes[..bytes.len() - 1]))
+}
+
+fn is_phone(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'.' | b'(' | b')' | b'/')
+}
+
+/// What the row of digits is whose eleventh byte is at `at`.
+fn rows_at(text: &[u8], at: usize, shape: &mut impl FnMut(usize, Shape)) {
+    let from = at + 1 - ROW as usize;
+    let row = &text[from..text.len().min(from + LONGEST_ROW)];
+    let mut end = 0;
+    let mut digits = 0;
+    while let Some(byte) = row.get(end) {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b' ' | b'-' if end == 0 || row[end - 1].is_ascii_digit() => {}
+            _ => break,
+        }
+        end += 1;
+    }
+    let row = &row[..end];
+    if digits < 9 {
+        return;
+    }
+    shape(at, Shape::Digits);
+    let dashed = |bytes: &[u8]| {
+        bytes[3] == b'-'
+            && bytes[6] == b'-'
+            && [0, 1, 2, 4, 5, 7, 8, 9, 10]
+                .iter()
+                .all(|at| bytes[*at].is_ascii_digit())
+    };
+    if row.windows(11).any(dashed) {
+        shape(at, Shape::Ssn);
+    }
+    // A longer row is followed by the rule itself.
+    if end == LONGEST_ROW || (digits >= 12 && validate::may_hold_card(row)) {
+        shape(at, Shape::Card);
+    }
+}
+
+fn character(text: &[u8], at: usize) -> Option<char> {
+    let rest = &text[at..text.len().min(at + 4)];
+    match std::str::from_utf8(rest) {
+        Ok(text) => text.chars().next(),
+        Err(error) => std::str::from_utf8(&rest[..error.valid_up_to()]).ok()?.chars().next(),
+    }
+}
