@@ -5,6 +5,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::moment::Moment;
+use crate::redact;
 
 /// Find and replay recorded MCP sessions.
 ///
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Sessions(Filter),
     /// Show one session, both directions, frame by frame.
     Replay(Replay),
+    /// Show what redaction does to files or standard input.
+    Redact(redact::What),
 }
 
 /// Which sessions; all filters that are given must fit.

@@ -1,12 +1,14 @@
 //! `tapedeck`: find recorded sessions and replay them, straight from ClickHouse.
 //!
 //! A session's life here: [`sessions`] lists what the view `sessions_v` has; [`replay`] streams one session's rows of
-//! `frames` in the order of their numbers within the session and shows each as people or programs read it.
+//! `frames` in the order of their numbers within the session and shows each as people or programs read it. [`redact`]
+//! needs no ClickHouse.
 
 mod arguments;
 mod database;
 mod json;
 mod moment;
+mod redact;
 mod replay;
 mod sessions;
 mod text;
@@ -41,11 +43,19 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let database = Database::new(&arguments.connection)?;
     let mut out = io::stdout().lock();
     match arguments.command {
-        Command::Sessions(filter) => sessions::list(&database, &filter, &mut out).await?,
+        Command::Redact(what) => {
+            let code = redact::run(&what, &mut out)?;
+            out.flush()?;
+            return Ok(code);
+        }
+        Command::Sessions(filter) => {
+            let database = Database::new(&arguments.connection)?;
+            sessions::list(&database, &filter, &mut out).await?;
+        }
         Command::Replay(what) => {
+            let database = Database::new(&arguments.connection)?;
             if !replay::replay(&database, &what, &mut out).await? {
                 writeln!(
                     io::stderr(),

@@ -45,6 +45,7 @@ SKIPPED = {
     "generic-username": "opens nothing",
     "private-key": "private-key in credentials.toml, which also finds keys cut short",
     "jwt": "jwt in credentials.toml",
+    "aws-secret-access-key": "aws-secret-key in credentials.toml, which wants to hear of AWS",
     "jwt-base64": "found by decoding",
     "curl-auth-user": "url-userinfo and basic-credentials in credentials.toml",
     "curl-auth-header": "authorization in credentials.toml",

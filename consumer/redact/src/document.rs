@@ -1,9 +1,11 @@
 //! A JSON text walked from end to end; what has to go is noted as edits of its source.
 
+mod keys;
+
 use crate::{
     config::Limits,
     edit::{Edit, splice},
-    number::integer_digits,
+    number::{integer_digits, is_written_otherwise},
     place::Place,
     redacted::DropReason,
     rules::Rules,
@@ -12,10 +14,8 @@ use crate::{
     tokens::{Broken, Texts, Token, Tokens},
     triggers::Hit,
 };
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-};
+use keys::{Key, keep_apart};
+use std::ops::Range;
 
 /// Why a walk ended early.
 #[derive(Debug)]
@@ -82,12 +82,6 @@ struct Level {
     first_key: usize,
     /// Whether one of its keys has been edited.
     edited_key: bool,
-}
-
-/// A key of an open object, and its edits.
-struct Key {
-    span: Range<usize>,
-    edits: Range<usize>,
 }
 
 impl<'r> Pass<'r> {
@@ -363,37 +357,6 @@ fn nested_texts(text: &str) -> Option<Texts> {
         (b'{' | b'[', b'}' | b']') => Some(Texts::Lines),
         (b'"', b'"') if trimmed.len() > 1 => Some(Texts::One),
         _ => None,
-    }
-}
-
-/// Whether a number has a point or an exponent, and may stand for a long integer nevertheless.
-fn is_written_otherwise(number: &str) -> bool {
-    number.len() >= 6 && number.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
-}
-
-/// Numbers edited keys of one object where masks made them alike, so that no reader loses a member.
-fn keep_apart(src: &str, keys: &[Key], edits: &mut [Edit<'_>]) {
-    let (plain, edited): (Vec<&Key>, Vec<&Key>) = keys.iter().partition(|key| key.edits.is_empty());
-    let mut taken: HashSet<String> = plain
-        .iter()
-        .map(|key| Decoded::new(&src[key.span.clone()]).text.into_owned())
-        .collect();
-    let mut numbers: HashMap<String, usize> = HashMap::new();
-    for key in edited {
-        let span = key.span.clone();
-        let spelled = splice(&src[span.clone()], span.start, &edits[key.edits.clone()]);
-        let name = Decoded::new(&spelled).text.into_owned();
-        let number = numbers.entry(name.clone()).or_insert(1);
-        let mut candidate = name;
-        while taken.contains(&candidate) {
-            *number += 1;
-            let last = &mut edits[key.edits.end - 1];
-            let mask = last.text.split(['~', '›']).next().unwrap_or_default();
-            last.text = format!("{mask}~{number}›").into();
-            let spelled = splice(&src[span.clone()], span.start, &edits[key.edits.clone()]);
-            candidate = Decoded::new(&spelled).text.into_owned();
-        }
-        taken.insert(candidate);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     document::{Pass, Stop},
     edit::{Edit, findings, splice},
     place::Place,
-    redacted::{DropReason, Redacted, RedactedText},
+    redacted::{DropReason, Mark, Redacted, RedactedText},
     rules::Rules,
     scan::Classes,
     tokens::Texts,
@@ -43,19 +43,42 @@ impl Redactor {
     ///
     /// An empty body is unchanged: there is nothing in it.
     pub fn redact<'b>(&self, bytes: &'b [u8], context: &Context<'_>) -> Redacted<'b> {
-        if bytes.len() > self.limits.body {
-            return Redacted::withheld(DropReason::TooLarge, bytes.len());
-        }
         if bytes.is_empty() {
             return Redacted::unchanged(bytes);
+        }
+        match self.edits(bytes, context) {
+            Ok((text, edits)) => self.finish(text, &edits),
+            Err(reason) => Redacted::withheld(reason, bytes.len()),
+        }
+    }
+
+    /// What [`redact`](Self::redact) would mask, and why, in the order of the bytes.
+    ///
+    /// # Errors
+    /// Why it would drop the body.
+    pub fn marks(&self, bytes: &[u8], context: &Context<'_>) -> Result<Vec<Mark<'_>>, DropReason> {
+        let (_, edits) = self.edits(bytes, context)?;
+        let mark = |edit: Edit<'_>| {
+            let rule = &self.rules.all[usize::from(edit.rule)];
+            Mark {
+                range: edit.start..edit.end,
+                rule: &rule.id,
+                description: &rule.description,
+                replacement: edit.text.into_owned(),
+            }
+        };
+        Ok(edits.into_iter().map(mark).collect())
+    }
+
+    fn edits<'b>(&self, bytes: &'b [u8], context: &Context<'_>) -> Result<(&'b str, Vec<Edit<'_>>), DropReason> {
+        if bytes.len() > self.limits.body {
+            return Err(DropReason::TooLarge);
         }
         let undecodable = match context.content {
             Content::Json => DropReason::NotJson,
             Content::Text => DropReason::NotText,
         };
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return Redacted::withheld(undecodable, bytes.len());
-        };
+        let text = std::str::from_utf8(bytes).map_err(|_| undecodable)?;
         let mut pass = Pass::new(&self.rules, &self.limits, text.len());
         let mut edits = Vec::new();
         let walked = match context.content {
@@ -63,9 +86,9 @@ impl Redactor {
             Content::Text => pass.text(text, Classes::All, 0, &mut edits).map_err(Stop::Drop),
         };
         match walked {
-            Ok(()) => self.finish(text, &edits),
-            Err(Stop::Broken) => Redacted::withheld(DropReason::NotJson, bytes.len()),
-            Err(Stop::Drop(reason)) => Redacted::withheld(reason, bytes.len()),
+            Ok(()) => Ok((text, edits)),
+            Err(Stop::Broken) => Err(DropReason::NotJson),
+            Err(Stop::Drop(reason)) => Err(reason),
         }
     }
 

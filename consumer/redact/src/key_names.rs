@@ -9,8 +9,8 @@ const LONGEST: usize = 64;
 pub(crate) struct KeyNames {
     exact: HashMap<Box<[u8]>, u16>,
     endings: Vec<(Box<[u8]>, u16)>,
-    /// A bit for each possible last three letters of a name that has a rule; see [`tail`].
-    tails: Box<[u64; 512]>,
+    /// A bit for the last five letters of each name that has a rule, or of each ending; see [`tail`].
+    tails: Box<[u64; 1024]>,
 }
 
 impl Default for KeyNames {
@@ -18,7 +18,7 @@ impl Default for KeyNames {
         Self {
             exact: HashMap::new(),
             endings: Vec::new(),
-            tails: Box::new([0; 512]),
+            tails: Box::new([0; 1024]),
         }
     }
 }
@@ -35,7 +35,8 @@ impl KeyNames {
                 "key {name:?} must have 1 to {LONGEST} ASCII letters and digits"
             ));
         }
-        let tail = tail(&folded);
+        let known = &folded[folded.len().saturating_sub(TAIL)..];
+        let tail = tail(known, !name.starts_with('*') && known.len() < TAIL);
         self.tails[usize::from(tail) / 64] |= 1 << (tail % 64);
         if name.starts_with('*') {
             self.endings.push((folded, rule));
@@ -46,26 +47,43 @@ impl KeyNames {
     }
 
     /// Whether `source`, raw JSON up to the quote that ends a key, may end with a name that has a rule. Says where its
-    /// last letter stands. No name is missed; one in a hundred others is named.
+    /// last letter stands. No name is missed; few others are named.
     pub(crate) fn may_end(&self, source: &[u8]) -> Option<usize> {
         let start = source.len().saturating_sub(2 * LONGEST);
-        let letters = |whole: bool| {
-            source[start..]
-                .iter()
-                .enumerate()
-                .rev()
-                // A quote begins the key, or is an escaped one inside it.
-                .take_while(move |(_, byte)| whole || **byte != b'"')
-                .filter(|(_, byte)| byte.is_ascii_alphanumeric())
-        };
-        let known = |whole: bool| {
-            let tail = letters(whole)
-                .take(3)
-                .fold(0, |tail, (_, byte)| tail << 5 | u16::from((byte | 0x20) & 0x1F));
-            self.tails[usize::from(tail) / 64] >> (tail % 64) & 1 == 1
-        };
-        let (last, _) = letters(true).next()?;
-        (known(false) || known(true)).then_some(start + last)
+        let mut last = None;
+        let mut letters = [0; TAIL];
+        let mut count = 0;
+        let mut begun = false;
+        for (at, byte) in source.iter().enumerate().skip(start).rev() {
+            if byte.is_ascii_alphanumeric() {
+                last.get_or_insert(at);
+                count += 1;
+                letters[TAIL - count] = byte | 0x20;
+                if count == TAIL {
+                    break;
+                }
+            } else if *byte == b'"' && !begun {
+                // A quote begins the key, or is an escaped one inside it: both are tried.
+                begun = true;
+                if self.has_tail_of(&letters[TAIL - count..], true) {
+                    return last;
+                }
+            }
+        }
+        self.has_tail_of(&letters[TAIL - count..], !begun)
+            .then_some(last)
+            .flatten()
+    }
+
+    /// Whether these last letters are of a name that has a rule. `whole` says that there may be no others.
+    fn has_tail_of(&self, letters: &[u8], whole: bool) -> bool {
+        let ending =
+            |length: usize| letters.len() >= length && self.has_tail(tail(&letters[letters.len() - length..], false));
+        (3..=TAIL).any(ending) || (whole && letters.len() < TAIL && self.has_tail(tail(letters, true)))
+    }
+
+    fn has_tail(&self, tail: u16) -> bool {
+        self.tails[usize::from(tail) / 64] >> (tail % 64) & 1 == 1
     }
 
     /// The rule for a member of this name. A mask in the name is not a part of it.
@@ -92,13 +110,14 @@ impl KeyNames {
     }
 }
 
-/// The last three bytes of a folded name, five bits each: letters and digits keep apart well enough.
-fn tail(folded: &[u8]) -> u16 {
-    folded
-        .iter()
-        .rev()
-        .take(3)
-        .fold(0, |tail, byte| tail << 5 | u16::from(byte & 0x1F))
+/// Letters of a name's end that are enough to tell most names.
+const TAIL: usize = 5;
+
+/// Sixteen bits of the last letters of a folded name; `whole` if there are no others, and none may stand before them.
+fn tail(letters: &[u8], whole: bool) -> u16 {
+    let seed = letters.len() as u64 * 2 + u64::from(whole);
+    let all = letters.iter().fold(seed, |all, byte| all << 8 | u64::from(byte | 0x20));
+    (all.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as u16
 }
 
 fn fold(name: &str) -> impl Iterator<Item = u8> {

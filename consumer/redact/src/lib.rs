@@ -34,6 +34,7 @@ mod rules;
 mod scan;
 mod text;
 mod tokens;
+mod trial;
 mod triggers;
 mod validate;
 
@@ -41,4 +42,5 @@ pub use config::{Config, ConfigError, Limits, Pack, Problem};
 pub use context::{Content, Context, Direction};
 pub use engine::Redactor;
 pub use pack::Confidence;
-pub use redacted::{DropReason, Finding, Outcome, Redacted, RedactedText};
+pub use redacted::{DropReason, Finding, Mark, Outcome, Redacted, RedactedText};
+pub use trial::Failure;

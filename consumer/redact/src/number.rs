@@ -24,6 +24,11 @@ pub(crate) fn integer_digits(source: &str) -> Option<String> {
         .then(|| format!("{significant:0<width$}", width = point - leading))
 }
 
+/// Whether a number has a point or an exponent, and may stand for a long integer nevertheless.
+pub(crate) fn is_written_otherwise(number: &str) -> bool {
+    number.len() >= 6 && number.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::integer_digits;

@@ -34,8 +34,7 @@ pub(crate) struct RawRule {
     pub(crate) id: String,
     pub(crate) class: Class,
     /// One sentence for people; required, so that no pack has a rule that nobody can explain.
-    #[serde(rename = "description")]
-    pub(crate) _description: String,
+    pub(crate) description: String,
     /// The pattern is only tried around these, in any case; three bytes at least.
     #[serde(default)]
     pub(crate) keywords: Vec<String>,
@@ -64,14 +63,14 @@ pub(crate) struct RawRule {
     /// Instead of `‹redacted:ID›`.
     pub(crate) replacement: Option<String>,
     /// Inputs and what becomes of them.
-    #[serde(default, rename = "masks")]
-    pub(crate) _masks: Vec<(String, String)>,
+    #[serde(default)]
+    pub(crate) masks: Vec<(String, String)>,
     /// Texts, each with a secret in it that has to go.
-    #[serde(default, rename = "finds")]
-    pub(crate) _finds: Vec<(String, String)>,
+    #[serde(default)]
+    pub(crate) finds: Vec<(String, String)>,
     /// Inputs that stay as they are; of a rule with `finds`, inputs in which it finds nothing.
-    #[serde(default, rename = "keeps")]
-    pub(crate) _keeps: Vec<String>,
+    #[serde(default)]
+    pub(crate) keeps: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! What comes out: proof, in a type, that the engine has seen the bytes.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 /// Why a body was dropped. The caller keeps its commitment and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +57,19 @@ pub struct Finding {
     pub rule: Arc<str>,
     /// Masks written for it, at least 1.
     pub count: u32,
+}
+
+/// One piece of a body that would be masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark<'r> {
+    /// Bytes of the body.
+    pub range: Range<usize>,
+    /// The id of the rule.
+    pub rule: &'r str,
+    /// What the rule is about.
+    pub description: &'r str,
+    /// What would stand in its place, as it would be written there.
+    pub replacement: String,
 }
 
 /// A body that may be stored and published. Only the engine makes one that holds bytes.

@@ -25,6 +25,7 @@ const MOST_RULES: usize = 4096;
 /// A compiled rule.
 pub(crate) struct Rule {
     pub(crate) id: Arc<str>,
+    pub(crate) description: String,
     /// What stands in the place of a finding.
     ///
     /// Invariant: `‹…›` without such brackets inside, nothing that JSON escapes, and no rule of the same engine fires on it.

@@ -70,6 +70,7 @@ impl Rule {
         let (find, hir) = pattern.unzip();
         let rule = Self {
             id: raw.id.into(),
+            description: raw.description,
             mask,
             class: raw.class,
             find,

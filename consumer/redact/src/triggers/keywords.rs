@@ -90,6 +90,8 @@ pub(super) struct Keywords {
     bitmap: Box<[u64; 1024]>,
     /// Keyword, and where in it its three bytes stand; ascending by their gram.
     entries: Vec<(u16, Entry)>,
+    /// Where the entries start whose grams have these upper ten bits.
+    starts: Vec<u16>,
 }
 
 #[derive(Clone, Copy)]
@@ -117,7 +119,14 @@ impl Keywords {
             entries.push((gram, entry));
         }
         entries.sort_by_key(|(gram, _)| *gram);
-        Self { all, bitmap, entries }
+        let start = |upper: u16| entries.partition_point(|(gram, _)| gram >> 6 < upper) as u16;
+        let starts = (0..=1024).map(start).collect();
+        Self {
+            all,
+            bitmap,
+            entries,
+            starts,
+        }
     }
 
     pub(super) fn get(&self, number: u16) -> &Keyword {
@@ -165,8 +174,9 @@ impl Keywords {
             return;
         };
         let gram = gram(u32::from_le_bytes([a | 0x20, b | 0x20, c | 0x20, 0]));
-        let first = self.entries.partition_point(|(other, _)| *other < gram);
-        for (_, entry) in self.entries[first..].iter().take_while(|(other, _)| *other == gram) {
+        let upper = usize::from(gram >> 6);
+        let near = usize::from(self.starts[upper])..usize::from(self.starts[upper + 1]);
+        for (_, entry) in self.entries[near].iter().filter(|(other, _)| *other == gram) {
             let keyword = self.get(entry.keyword);
             if at
                 .checked_sub(usize::from(entry.offset))

@@ -63,6 +63,8 @@ const ROW: u32 = 11;
 pub(crate) const BLOB: u32 = 24;
 /// Letters and digits of the shortest address in base58.
 const BASE58: u32 = 26;
+/// Letters and digits of the longest address in base58.
+const LONGEST_BASE58: usize = 35;
 /// How far a row of digits is followed.
 const LONGEST_ROW: usize = 96;
 
@@ -171,7 +173,7 @@ impl Search<'_> {
             rows_at(text, at, &mut shape);
         }
         for at in positions(start, ibans) {
-            if validate::has_iban_country(&text[at - 3..at - 1]) {
+            if validate::has_iban_country(&text[at - 3..at - 1]) && may_be_iban(&text[at - 3..]) {
                 shape(at, Shape::Iban);
             }
         }
@@ -204,7 +206,9 @@ impl Search<'_> {
         for at in positions(start, long_words) {
             // Behind the letter of an escape the word starts one byte later.
             let from = at + 1 - BASE58 as usize;
-            if matches!(text[from], b'1' | b'3') || matches!(text[from + 1], b'1' | b'3') {
+            let first = matches!(text[from], b'1' | b'3') || matches!(text[from + 1], b'1' | b'3');
+            // A longer word is a hash.
+            if first && word_length(&text[from..]) <= LONGEST_BASE58 + 1 {
                 shape(at, Shape::Base58);
             }
         }
@@ -281,6 +285,26 @@ fn is_ipv6(text: &[u8], at: usize) -> bool {
     let reads = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| Ipv6Addr::from_str(text).is_ok());
     bytes.len() >= 4
         && (reads(bytes) || reads(&bytes[1..]) || bytes.ends_with(b":") && reads(&bytes[..bytes.len() - 1]))
+}
+
+/// Letters and digits in front, up to 64.
+fn word_length(text: &[u8]) -> usize {
+    text.iter()
+        .take(64)
+        .take_while(|byte| byte.is_ascii_alphanumeric())
+        .count()
+}
+
+/// Fifteen letters and digits at least, with single spaces between at most, and no word longer than an account number.
+fn may_be_iban(text: &[u8]) -> bool {
+    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b' ';
+    let letters = text
+        .iter()
+        .take(42)
+        .take_while(part)
+        .filter(|byte| **byte != b' ')
+        .count();
+    letters >= 15 && word_length(text) <= 34
 }
 
 fn is_phone(byte: u8) -> bool {

@@ -1,0 +1,180 @@
+//! How fast frames go through the engine, beside other ways to find as much:
+//! `cargo run --release -p tapedeck-redact --example throughput -- [--short] [--json] [clean|dense]`.
+//!
+//! One thread, all packs. What is counted is the processor time of the thread where the system tells it, so that other
+//! work on the machine disturbs little; contenders take turns, and medians count.
+
+mod corpus;
+mod peers;
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    hint::black_box,
+    io::{Write, stdout},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+use tapedeck_redact::{Config, Context, Outcome, Redactor};
+
+/// How much is done.
+struct Extent {
+    /// Frames in a corpus.
+    frames: u64,
+    /// Times that a corpus goes through each contender.
+    rounds: usize,
+    /// Times that the large frame goes through.
+    large: usize,
+}
+
+const USUAL: Extent = Extent {
+    frames: 4_000,
+    rounds: 7,
+    large: 1_000,
+};
+/// For a profiler, or to see whether it works.
+const SHORT: Extent = Extent {
+    frames: 1_000,
+    rounds: 3,
+    large: 200,
+};
+
+/// One figure.
+struct Figure {
+    measure: String,
+    contender: &'static str,
+    value: f64,
+    unit: &'static str,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let only =
+        |name: &str| !arguments.iter().any(|a| a == "clean" || a == "dense") || arguments.iter().any(|a| a == name);
+    let extent = if arguments.iter().any(|a| a == "--short") {
+        SHORT
+    } else {
+        USUAL
+    };
+    let mut figures = Vec::new();
+    let mut add = |measure: &str, contender, value, unit| {
+        figures.push(Figure {
+            measure: measure.to_owned(),
+            contender,
+            value,
+            unit,
+        });
+    };
+
+    let (before, memory) = (spent(), resident());
+    let redactor = Redactor::new(Config::default())?;
+    add("start", "tapedeck", (spent() - before).as_secs_f64() * 1e3, "ms");
+    add("memory", "tapedeck", (resident() - memory) / 1e6, "MB");
+    let changed = |frame: &str| redactor.redact(frame.as_bytes(), &Context::default()).outcome() != Outcome::Unchanged;
+
+    if arguments.iter().all(|a| a.starts_with("--")) {
+        let (set, triggered) = (peers::regex_set()?, peers::Triggered::new()?);
+        for (measure, dense) in [("clean", false), ("dense", true)] {
+            let frames = corpus::frames(extent.frames, dense);
+            let mut rates = [const { Vec::new() }; 3];
+            for _ in 0..extent.rounds {
+                rates[0].push(rate(&frames, |frame| usize::from(changed(frame))));
+                rates[1].push(rate(&frames, |frame| set.matches(frame.as_bytes()).iter().count()));
+                rates[2].push(rate(&frames, |frame| triggered.count(frame.as_bytes())));
+            }
+            for (contender, rates) in [
+                "tapedeck, redacted",
+                "one RegexSet, found",
+                "Aho-Corasick and regexes, found",
+            ]
+            .into_iter()
+            .zip(rates)
+            {
+                add(measure, contender, median(rates), "MB/s");
+            }
+        }
+        for (measure, dense) in [("1 MiB clean", false), ("1 MiB dense", true)] {
+            let frame = corpus::large(1 << 20, dense);
+            let rounds = if dense { extent.large / 4 } else { extent.large };
+            let mut times: Vec<f64> = (0..rounds)
+                .map(|_| {
+                    let start = spent();
+                    black_box(changed(black_box(&frame)));
+                    (spent() - start).as_secs_f64() * 1e3
+                })
+                .collect();
+            times.sort_by(f64::total_cmp);
+            add(measure, "mean", times.iter().sum::<f64>() / rounds as f64, "ms");
+            add(measure, "p99.9", times[rounds * 999 / 1000], "ms");
+        }
+    } else {
+        for (measure, dense) in [("clean", false), ("dense", true)] {
+            if only(measure) {
+                let frames = corpus::frames(extent.frames, dense);
+                let rates = (0..extent.rounds)
+                    .map(|_| rate(&frames, |frame| usize::from(changed(frame))))
+                    .collect();
+                add(measure, "tapedeck, redacted", median(rates), "MB/s");
+            }
+        }
+    }
+    let clean = corpus::frames(10_000, false);
+    add(
+        "false alarms",
+        "of 10,000 clean frames",
+        clean.iter().filter(|frame| changed(frame)).count() as f64,
+        "frames",
+    );
+    print(&figures, arguments.iter().any(|argument| argument == "--json"))
+}
+
+/// Megabytes per second.
+fn rate(frames: &[String], mut work: impl FnMut(&str) -> usize) -> f64 {
+    let bytes: usize = frames.iter().map(String::len).sum();
+    let start = spent();
+    for frame in frames {
+        black_box(work(black_box(frame)));
+    }
+    bytes as f64 / 1e6 / (spent() - start).as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The processor time of this thread; where the system does not tell it, the time.
+fn spent() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let schedstat = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = schedstat.and_then(|text| text.split(' ').next()?.parse().ok());
+    nanos.map_or_else(|| START.get_or_init(Instant::now).elapsed(), Duration::from_nanos)
+}
+
+/// Bytes of memory in use; 0 where the system does not tell it.
+fn resident() -> f64 {
+    let statm = fs::read_to_string("/proc/self/statm").ok();
+    let pages: Option<f64> = statm.and_then(|text| text.split(' ').nth(1)?.parse().ok());
+    pages.map_or(0.0, |pages| pages * 4096.0)
+}
+
+fn print(figures: &[Figure], json: bool) -> Result<(), Box<dyn Error>> {
+    let mut out = stdout().lock();
+    if json {
+        let rows: Vec<_> = figures
+            .iter()
+            .map(|f| serde_json::json!({"measure": f.measure, "contender": f.contender, "value": f.value, "unit": f.unit}))
+            .collect();
+        writeln!(out, "{}", serde_json::json!({ "rows": rows }))?;
+    } else {
+        for f in figures {
+            writeln!(
+                out,
+                "{:<14} {:<34} {:>10.1} {}",
+                f.measure, f.contender, f.value, f.unit
+            )?;
+        }
+    }
+    Ok(())
+}
