@@ -8,6 +8,7 @@ mod calls;
 pub mod load;
 mod loading;
 mod parts;
+mod redaction;
 mod report;
 mod summary;
 pub mod target;
@@ -15,6 +16,7 @@ mod usage;
 
 use std::time::Duration;
 
+pub use redaction::redact;
 pub use report::{Report, Row};
 pub use summary::Summary;
 

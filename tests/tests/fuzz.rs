@@ -8,7 +8,7 @@ use tapedeck_dev::process::Launch;
 use tapedeck_dev::progress::Quiet;
 
 const CARGO_FUZZ: &str = "0.13.2";
-const TARGETS: [&str; 3] = ["envelope", "sse_splitter", "frame_decode"];
+const TARGETS: [&str; 4] = ["envelope", "sse_splitter", "frame_decode", "redact"];
 /// Longer than an instrumented build takes on a slow machine.
 const BUILD: Duration = Duration::from_secs(30 * 60);
 

@@ -25,6 +25,12 @@ enum Command {
     Main(Options),
     /// How fast the consumer loads, and what that costs
     Consumer(Options),
+    /// How fast redaction is, beside other ways to find as much
+    Redact {
+        /// One JSON object instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// An MCP server that answers every request at once with 1 KiB
     #[command(hide = true)]
     Target { address: SocketAddr },
@@ -68,6 +74,10 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Main(options) => report(&options, measure::main(options.extent())),
         Command::Consumer(options) => report(&options, measure::consumer(options.extent())),
+        Command::Redact { json } => {
+            let report = measure::redact()?;
+            print(&if json { report.json()? } else { report.table() })
+        }
         Command::Target { address } => Ok(target::serve(address)?),
         Command::Load {
             url,
