@@ -290,3 +290,38 @@ fn nothing_of_a_body_is_in_its_debug_form() {
     assert!(!shown.contains("sesame") && shown.contains("Unchanged"), "{shown}");
     assert!(!format!("{:?}", redactor.redact_text("sesame", &Context::default())).contains("sesame"));
 }
+
+#[test]
+fn findings_have_the_general_rules_name_where_an_issuers_rule_finds_the_same() {
+    for (rule, text) in [
+        (
+            "authorization",
+            "curl -H 'Authorization: Basic dGFwZWRlY2s6Y2FuYXJ5MDE=' https://x.example/",
+        ),
+        ("bearer-token", "sent with Bearer mF_9.B5f-4.1JqMcanary03 today"),
+        (
+            "jwt",
+            "t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkwNCJ9.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U!",
+        ),
+        ("aws-access-key-id", "key AKIACANARY06EXAMPLE7."),
+        (
+            "aws-secret-key",
+            "the AWS key is wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARY07AB, as ever",
+        ),
+        ("github-token", "ghp_16C7e42F292c6912E7710c838347canary08"),
+        ("slack-token", "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcanary09"),
+        ("llm-api-key", "key: sk-proj-Ab3_dEfGhIjKlMnOpQrStUvWxYz01canary10"),
+        ("url-userinfo", "postgres://app:canary11swordfish@db:5432/main"),
+        ("assigned-secret", "DB_PASSWORD=canary12hunter"),
+        ("iban", "IBAN DE89370400440532013000"),
+        ("us-ssn", "ssn 219-09-9999."),
+    ] {
+        let text_only = Context {
+            content: Content::Text,
+            ..Context::default()
+        };
+        let redacted = redactor().redact(text.as_bytes(), &text_only);
+        let rules: Vec<_> = redacted.findings().iter().map(|finding| &*finding.rule).collect();
+        assert!(rules.contains(&rule), "{text}: {rules:?}");
+    }
+}
