@@ -35,7 +35,8 @@ fn the_reference_server_as_a_program_answers_as_it_does_over_http() -> Result<()
             .join("dist/index.js");
         let server = server.display().to_string();
         let mut options = DeckOptions::of(Vec::new());
-        options.proxy = json!({ "target": ["session", "user"].map(|per| program(&server, per)) });
+        let targets = ["session", "user"].map(|per| program(&server, per));
+        options.proxy = json!({ "target": targets });
         let deck = Deck::with(parts, options).await?;
         let direct = Visit::scenario(parts.everything.url(), Caller::Anonymous)
             .run(&parts.node)
