@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use tapedeck_redact::{Config, Redactor};
@@ -6,8 +8,11 @@ use tapedeck_schemas::{Chain, End, Kind, Part};
 use super::*;
 use crate::redaction::{Known, mask};
 
-fn redactor() -> Redactor {
-    Redactor::new(Config::default()).expect("the built-in rules are right")
+/// Made once: compiling the packs takes the better part of a second without optimization.
+fn redactor() -> &'static Redactor {
+    static REDACTOR: LazyLock<Redactor> =
+        LazyLock::new(|| Redactor::new(Config::default()).expect("the built-in rules are right"));
+    &REDACTOR
 }
 
 /// A part of the answer of an exchange.
@@ -24,7 +29,7 @@ fn part(offset: i64, exchange: u8, part: Part, payload: &[u8], time: i64) -> Wai
     let sealed = chain.seal(frame, 1, Some(Bytes::copy_from_slice(payload)));
     Waiting {
         offset,
-        frame: mask(sealed.frame().clone(), &redactor(), &mut Known::default()),
+        frame: mask(sealed.frame().clone(), redactor(), &mut Known::default()),
         with: (),
     }
 }
@@ -65,7 +70,7 @@ fn a_message_whose_exchange_ends_is_given_up() {
         kind: Kind::ExchangeEnd,
         ..end.frame.frame().clone()
     };
-    end.frame = mask(frame, &redactor(), &mut Known::default());
+    end.frame = mask(frame, redactor(), &mut Known::default());
     let complete = parts.take(end);
     assert_eq!(complete.iter().map(offsets).collect::<Vec<_>>(), [vec![1], vec![2]]);
     assert!(complete[0].truncated && !complete[1].truncated);

@@ -1,10 +1,15 @@
+use std::sync::LazyLock;
+
 use tapedeck_redact::Config;
 use tapedeck_schemas::{Chain, Client, Kind, Rpc, RpcKind};
 
 use super::*;
 
-fn redactor() -> Redactor {
-    Redactor::new(Config::default()).expect("the built-in rules are right")
+/// Made once: compiling the packs takes the better part of a second without optimization.
+fn redactor() -> &'static Redactor {
+    static REDACTOR: LazyLock<Redactor> =
+        LazyLock::new(|| Redactor::new(Config::default()).expect("the built-in rules are right"));
+    &REDACTOR
 }
 
 fn recorded(payload: Option<&str>, change: impl FnOnce(&mut Frame)) -> Frame {
@@ -22,10 +27,10 @@ fn recorded(payload: Option<&str>, change: impl FnOnce(&mut Frame)) -> Frame {
 fn clean_parts(parts: &[&str]) -> Vec<CleanFrame> {
     let mut frames: Vec<MaskedFrame> = parts
         .iter()
-        .map(|part| mask(recorded(Some(part), |_| {}), &redactor(), &mut Known::default()))
+        .map(|part| mask(recorded(Some(part), |_| {}), redactor(), &mut Known::default()))
         .collect();
     let payloads = frames.iter_mut().map(MaskedFrame::take_payload).collect();
-    clean(frames, Body::Parts(payloads), &redactor())
+    clean(frames, Body::Parts(payloads), redactor())
 }
 
 const TOKEN: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyzAB";
@@ -62,10 +67,10 @@ fn a_secret_that_is_cut_in_two_by_parts_is_masked_and_no_salt_is_left() {
 fn what_cannot_be_looked_at_is_dropped() {
     let frame = mask(
         recorded(Some("no JSON, nobody knows what"), |_| {}),
-        &redactor(),
+        redactor(),
         &mut Known::default(),
     );
-    let clean = clean(vec![frame], Body::Withheld(DropReason::Incomplete), &redactor());
+    let clean = clean(vec![frame], Body::Withheld(DropReason::Incomplete), redactor());
     assert_eq!(clean[0].fate(), Fate::Dropped("incomplete"));
     assert!(clean[0].body().is_none() && clean[0].payload_salt().is_none());
     assert!(clean[0].frame().commitments.payload.is_some(), "the commitment stays");
@@ -80,10 +85,10 @@ fn a_credential_in_the_metadata_is_masked_and_its_salt_is_gone() {
                 ..Client::default()
             };
         }),
-        &redactor(),
+        redactor(),
         &mut Known::default(),
     );
-    let clean = clean(vec![masked], Body::Parts(vec![None]), &redactor());
+    let clean = clean(vec![masked], Body::Parts(vec![None]), redactor());
     let agent = clean[0]
         .frame()
         .client
@@ -105,10 +110,10 @@ fn a_credential_in_a_field_that_the_hash_covers_is_masked_and_marked() {
                 ..Rpc::default()
             });
         }),
-        &redactor(),
+        redactor(),
         &mut Known::default(),
     );
-    let clean = clean(vec![masked], Body::Parts(vec![None]), &redactor());
+    let clean = clean(vec![masked], Body::Parts(vec![None]), redactor());
     assert!(clean[0].direct_masked() && clean[0].metadata_salt().is_some());
     assert!(!format!("{:?}", clean[0]).contains("ghp_0123"));
 }
@@ -119,7 +124,7 @@ fn what_was_masked_once_is_masked_each_time_and_what_was_clean_stays_clean() {
     let (redactor, secret) = (redactor(), format!("curl {TOKEN}"));
     for agent in [secret.as_str(), "curl/8", &secret, "curl/8", &secret] {
         let frame = recorded(None, |frame| frame.client.user_agent = Some(agent.to_owned()));
-        let masked = mask(frame, &redactor, &mut known);
+        let masked = mask(frame, redactor, &mut known);
         let seen = masked.frame().client.user_agent.as_deref().unwrap_or_default();
         assert!(!seen.contains(TOKEN));
         assert_eq!(seen == agent, agent == "curl/8");
