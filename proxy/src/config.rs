@@ -18,7 +18,7 @@ mod valid;
 
 pub use certificates::Tls;
 pub use clients::{Hosts, Origins};
-pub use credential::Credential;
+pub use credential::{Credential, CredentialSource, Grant, OAuth};
 pub use endpoint::{Endpoint, Per, Program};
 pub use issuer::{ClaimPath, Issuer, Tenant};
 pub use limits::{Limits, Rate};

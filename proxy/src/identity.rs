@@ -194,7 +194,7 @@ impl Authenticator {
 
 /// The bearer token of the `Authorization` header field (RFC 6750, section 2.1). Credentials of another scheme count as
 /// no token.
-fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     let field = fields.next().ok_or(AuthError::Missing)?;
     if fields.next().is_some() {

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         say(&format_args!("{} is good", arguments.config.display()));
         return ExitCode::SUCCESS;
     }
+    keep_to_itself();
     // Logs never hold payloads or tokens: nothing in this workspace logs them, and the filter keeps libraries, which
     // might at their lower levels, at warnings.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tapedeck_proxy=info"));
@@ -55,6 +56,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tokens, credentials and payloads are in this process's memory: it leaves no core dump, and nobody but root may look in
+/// (prctl(2), PR_SET_DUMPABLE). A kernel that refuses is no reason not to record.
+fn keep_to_itself() {
+    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+    let _ = nix::sys::prctl::set_dumpable(false);
 }
 
 fn run(config: Config) -> anyhow::Result<()> {

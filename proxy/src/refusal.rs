@@ -12,7 +12,7 @@ use crate::identity::{AuthError, Forbidden, challenge};
 use crate::record::NotRecorded;
 use crate::request::Mismatch;
 use crate::session_tag::TagError;
-use crate::upstream::SendError;
+use crate::upstream::{CredentialError, SendError};
 
 /// JSON-RPC 2.0, "Reserved for implementation-defined server-errors". `error.data.reason` tells the reasons apart.
 const SERVER_ERROR: i64 = -32000;
@@ -168,6 +168,15 @@ pub(crate) enum Failure {
     /// The target has seen nothing.
     #[error("the target cannot be reached; the call was not made")]
     Unreachable,
+    /// The target has seen nothing.
+    #[error("there is no credential of yours for the target; the call was not made")]
+    NotForUser,
+    /// The target has seen nothing.
+    #[error("the authorization server refuses a token for the target; the call was not made")]
+    CredentialRefused,
+    /// The target has seen nothing: worth another try.
+    #[error("the credential for the target cannot be had; the call was not made")]
+    CredentialUnavailable,
     /// Unknown whether the target acted.
     #[error("the target went away; the call may have been executed")]
     UpstreamLost,
@@ -201,6 +210,9 @@ impl Failure {
     pub(crate) fn of_send(error: &SendError) -> Self {
         match error {
             SendError::NotSent(_) => Self::Unreachable,
+            SendError::NoCredential(CredentialError::NotForUser) => Self::NotForUser,
+            SendError::NoCredential(CredentialError::Refused(_)) => Self::CredentialRefused,
+            SendError::NoCredential(CredentialError::Unavailable(_)) => Self::CredentialUnavailable,
             SendError::Lost(_) | SendError::Switched | SendError::Over => Self::UpstreamLost,
         }
     }
@@ -210,6 +222,9 @@ impl Failure {
         match self {
             Self::NotRecorded(why) => why.reason(),
             Self::Unreachable => "target_unreachable",
+            Self::NotForUser => "no_credential",
+            Self::CredentialRefused => "credential_refused",
+            Self::CredentialUnavailable => "credential_unavailable",
             Self::UpstreamLost => "upstream_lost",
             Self::Withheld => "answer_withheld",
             Self::Encoded => "encoded_answer",
@@ -222,6 +237,7 @@ impl Failure {
     pub(crate) fn response(&self, exchange: Uuid, id: Option<&str>) -> Response<Bytes> {
         let status = match self {
             Self::NotRecorded(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotForUser => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_GATEWAY,
         };
         let mut response = rpc_error(status, SERVER_ERROR, &self.to_string(), self.rule(), exchange, id);

@@ -213,10 +213,16 @@ pub(crate) async fn serve(
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            tracing::debug!(exchange = %tape.exchange_id(), %error, "no answer");
+            match &error {
+                // Nobody but the operator can mend it.
+                SendError::NoCredential(error) => {
+                    tracing::warn!(exchange = %tape.exchange_id(), target = %route.target.name, %error, "no credential");
+                }
+                error => tracing::debug!(exchange = %tape.exchange_id(), %error, "no answer"),
+            }
             fail(client, &tape, &Failure::of_send(&error));
             return tape.end(match error {
-                SendError::NotSent(_) => End::NotForwarded,
+                SendError::NotSent(_) | SendError::NoCredential(_) => End::NotForwarded,
                 SendError::Lost(_) | SendError::Switched | SendError::Over => End::UpstreamLost,
             });
         }

@@ -8,13 +8,22 @@ use tapedeck_config::Reader;
 
 use super::raw::RawTls;
 
-/// `[tls]`: what the proxy presents to clients. Debug shows no key.
+/// What the proxy presents to clients (`[tls]`), or to a target. Debug shows no key.
 #[derive(Debug)]
 pub struct Tls {
     /// The chain, the proxy's own certificate first. Invariant: not empty, and its key is [`Tls::key`].
     pub chain: Vec<CertificateDer<'static>>,
     /// The private key.
     pub key: PrivateKeyDer<'static>,
+}
+
+impl Clone for Tls {
+    fn clone(&self) -> Self {
+        Self {
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+        }
+    }
 }
 
 impl Tls {
@@ -33,10 +42,7 @@ impl Tls {
         match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
             Ok(_) => Some(Self { chain, key }),
             Err(error) => {
-                reader.problem(
-                    key_span,
-                    format!("[tls] certificate and key do not go together: {error}"),
-                );
+                reader.problem(key_span, format!("certificate and key do not go together: {error}"));
                 None
             }
         }

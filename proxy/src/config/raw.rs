@@ -68,6 +68,8 @@ pub(super) struct RawTarget<'a> {
     pub(super) allow_groups: Field<'a, Vec<String>>,
     pub(super) record: Field<'a, String>,
     pub(super) allow_single_copy: Field<'a, bool>,
+    /// `client_certificate` and `client_key`.
+    pub(super) client: RawTls<'a>,
     pub(super) credential: Option<RawCredential<'a>>,
 }
 
@@ -104,7 +106,19 @@ pub(super) struct RawCredential<'a> {
     pub(super) prefix: Field<'a, Prefix>,
     pub(super) env: Field<'a, String>,
     pub(super) file: Field<'a, PathBuf>,
+    pub(super) users: Field<'a, PathBuf>,
+    pub(super) oauth: Option<RawOAuth<'a>>,
     pub(super) span: Range<usize>,
+}
+
+pub(super) struct RawOAuth<'a> {
+    pub(super) grant: Field<'a, String>,
+    pub(super) token_url: Field<'a, Url>,
+    pub(super) client_id: Field<'a, String>,
+    pub(super) client_secret: Field<'a, SecretSource>,
+    pub(super) scope: Field<'a, String>,
+    pub(super) audience: Field<'a, String>,
+    pub(super) resource: Field<'a, String>,
 }
 
 /// What stands before a secret; may be empty, unlike other strings.
@@ -187,11 +201,25 @@ impl<'a> RawTarget<'a> {
             allow_groups: section.field("allow_groups"),
             record: section.field("record"),
             allow_single_copy: section.field("allow_single_copy"),
+            client: RawTls {
+                certificate: section.field("client_certificate"),
+                key: section.field("client_key"),
+            },
             credential: section.section("credential").map(|credential| RawCredential {
                 header: credential.field("header"),
                 prefix: credential.field("prefix"),
                 env: credential.field("env"),
                 file: credential.field("file"),
+                users: credential.field("users"),
+                oauth: credential.section("oauth").map(|oauth| RawOAuth {
+                    grant: oauth.field("grant"),
+                    token_url: oauth.field("token_url"),
+                    client_id: oauth.field("client_id"),
+                    client_secret: oauth.field("client_secret"),
+                    scope: oauth.field("scope"),
+                    audience: oauth.field("audience"),
+                    resource: oauth.field("resource"),
+                }),
                 span: credential.span(),
             }),
         }

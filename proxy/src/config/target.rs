@@ -6,7 +6,10 @@ use rustls_pki_types::CertificateDer;
 use tapedeck_config::Reader;
 use url::Url;
 
-use super::{Credential, Endpoint, PublicUrl, certificates::certificates, public_url::is_loopback, raw::RawTarget};
+use super::{
+    Credential, CredentialSource, Endpoint, PublicUrl, Tls, certificates::certificates, public_url::is_loopback,
+    raw::RawTarget,
+};
 
 /// The longest name of a target, in characters: it is part of URLs, of Kafka keys and of every row.
 const LONGEST_NAME: usize = 63;
@@ -20,6 +23,8 @@ pub struct Target {
     pub endpoint: Endpoint,
     /// The only roots that its certificate may have; without, those that this machine trusts.
     pub ca: Option<Vec<CertificateDer<'static>>>,
+    /// What the proxy presents where the target asks for a certificate.
+    pub client: Option<Tls>,
     /// Who may use it.
     pub allow: Allow,
     /// What is recorded before what happens.
@@ -88,6 +93,12 @@ impl Target {
             );
         }
         let ca = raw.ca.and_then(|path| certificates(&path)).optional();
+        let presents = raw.client.certificate.is_present() || raw.client.key.is_present();
+        if presents && url.as_ref().is_some_and(|url| url.scheme() == "http") {
+            let span = raw.client.certificate.span();
+            reader.problem(span, "`client_certificate` is of no use: the target's `url` is http");
+        }
+        let client = presents.then(|| Tls::build(raw.client, reader));
         let allow = raw
             .allow_groups
             .and_then(allow)
@@ -97,8 +108,17 @@ impl Target {
             .and_then(|mode| record(&mode, has_spool))
             .or(Record::Required);
         let allow_single_copy = raw.allow_single_copy.or(false);
-        let has_credential = raw.credential.is_some();
+        let credential_span = raw.credential.as_ref().map(|credential| credential.span.clone());
+        let has_credential = credential_span.is_some();
         let credential = raw.credential.and_then(|raw| Credential::build(raw, reader));
+        let differs = credential
+            .as_ref()
+            .is_some_and(|one| !matches!(one.secret, CredentialSource::Shared { .. }));
+        if let (Some(Endpoint::Stream(_)), Some(span), true) = (&endpoint, credential_span, differs) {
+            // Its stream outlives tokens, and belongs to no request.
+            let problem = "a target with `transport = \"sse\"` is shown one secret; give `env` or `file`";
+            reader.problem(span, problem);
+        }
 
         let (name, endpoint) = (name?, endpoint?);
         let is_plain = |url: &Url| url.scheme() == "http" && !is_loopback(url);
@@ -106,12 +126,17 @@ impl Target {
             warnings.push(format!("target {name}: its credential is sent over plain http"));
         }
         let public_url = public_url?;
+        let client = match client {
+            Some(client) => Some(client?),
+            None => None,
+        };
         Some(Self {
             resource: public_url.resource(&name),
             metadata_url: public_url.metadata_url(&name),
             name,
             endpoint,
             ca,
+            client,
             allow: allow?,
             record,
             allow_single_copy,

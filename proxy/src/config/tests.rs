@@ -7,7 +7,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use secrecy::ExposeSecret;
 use tapedeck_config::{Environment, Errors};
 
-use super::{Allow, Config, Endpoint, Per, Record, Target, Tenant};
+use super::{Allow, Config, Credential, CredentialSource, Endpoint, Grant, Per, Record, Target, Tenant};
 
 const MINIMAL: &str = "
 listen = \"127.0.0.1:0\"
@@ -37,6 +37,14 @@ fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, Errors> {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     Config::from_text("proxy.toml", text, Environment::Given(variables))
+}
+
+/// The secret that all users share.
+fn shared(credential: &Credential) -> &str {
+    match &credential.secret {
+        CredentialSource::Shared { secret, .. } => secret.expose_secret(),
+        other => panic!("not shared: {other:?}"),
+    }
 }
 
 #[test]
@@ -90,6 +98,7 @@ fn every_key_of_the_shipped_example_is_understood() {
         ("kafka-password", "hunter2\n".to_owned()),
         ("tickets-api-key", "hunter3\n".to_owned()),
         ("github-token", "hunter4\n".to_owned()),
+        ("warehouse-client-secret", "hunter5\n".to_owned()),
     ] {
         std::fs::write(folder.path().join(name), content).expect("written");
     }
@@ -117,9 +126,13 @@ fn every_key_of_the_shipped_example_is_understood() {
     assert_eq!(keys, [64, 64]);
     assert_eq!(config.issuers.len(), 2);
     assert!(matches!(config.issuers[1].tenant, Tenant::Claim(_)));
-    assert_eq!(config.targets.len(), 5);
+    assert_eq!(config.targets.len(), 6);
     let github = config.target("github").expect("in the example");
-    assert_eq!(github.credential.as_ref().expect("one").value, "Bearer hunter4");
+    let github_credential = github.credential.as_ref().expect("one");
+    assert_eq!(
+        (github_credential.prefix.as_str(), shared(github_credential)),
+        ("Bearer ", "hunter4")
+    );
     assert!(github.ca.is_some());
     let tickets = config
         .target("tickets")
@@ -129,8 +142,8 @@ fn every_key_of_the_shipped_example_is_understood() {
         .expect("one")
         .clone();
     assert_eq!(
-        (tickets.header.as_str(), tickets.value.to_str().expect("ASCII")),
-        ("x-api-key", "hunter3")
+        (tickets.header.as_str(), tickets.prefix.as_str(), shared(&tickets)),
+        ("x-api-key", "", "hunter3")
     );
     assert_eq!(
         config.target("demo").expect("in the example").allow,
@@ -245,6 +258,67 @@ credential = { prefix = \"Bearer\", env = \"BREAK\" }
 }
 
 #[test]
+fn every_way_to_a_credential_is_understood() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let made = generate_simple_self_signed(vec!["a.example".to_owned()]).expect("made");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("certificate"), made.cert.pem()).expect("written");
+    std::fs::write(path("key"), made.signing_key.serialize_pem()).expect("written");
+    let text = MINIMAL.replace("http://127.0.0.1:3001", "https://tools.example");
+    let text = format!(
+        "{text}client_certificate = {:?}\nclient_key = {:?}\n\
+         credential = {{ oauth = {{ grant = \"token_exchange\", token_url = \"https://login.example/token\", \
+         client_id = \"proxy\", client_secret = {{ env = \"SECRET\" }}, audience = \"tools\" }} }}\n\
+         [[target]]\nname = \"own\"\nurl = \"https://own.example/mcp\"\nallow_groups = [\"*\"]\n\
+         credential = {{ header = \"x-key\", users = {:?} }}\n",
+        path("certificate"),
+        path("key"),
+        folder.path().display().to_string(),
+    );
+    let config = read(&text, &[("SECRET", "hunter2")]).expect("it is right");
+    let demo = config.target("demo").expect("named so");
+    assert!(demo.client.is_some());
+    match demo.credential.as_ref().map(|one| &one.secret) {
+        Some(CredentialSource::OAuth(oauth)) => {
+            assert_eq!(oauth.grant, Grant::TokenExchange);
+            assert_eq!(oauth.audience.as_deref(), Some("tools"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let own = config.target("own").and_then(|target| target.credential.clone());
+    assert!(matches!(own.map(|one| one.secret), Some(CredentialSource::PerUser(_))));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn every_mistake_in_a_credential_is_reported() {
+    let oauth = "credential = { env = \"A\", oauth = { grant = \"password\", token_url = \"http://login.example/\" } }";
+    let report = read(&format!("{MINIMAL}{oauth}\n"), &[])
+        .expect_err("wrong")
+        .to_string();
+    assert!(report.contains("both `env` and `oauth`"), "{report}");
+    let oauth = oauth.replace("env = \"A\", ", "");
+    let client = "client_certificate = \"no-such.pem\"";
+    let report = read(&format!("{MINIMAL}{oauth}\n{client}\n"), &[])
+        .expect_err("wrong")
+        .to_string();
+    for mistake in [
+        "neither \"client_credentials\" nor \"token_exchange\"",
+        "only https will do",
+        "credential.oauth.client_id",
+        "credential.oauth.client_secret",
+        "`client_certificate` is of no use",
+        "no-such.pem",
+        "client_key",
+    ] {
+        assert!(report.contains(mistake), "{mistake} is not in:\n{report}");
+    }
+    let users = format!("{MINIMAL}credential = {{ users = \"no-such-folder\" }}\n");
+    let report = read(&users, &[]).expect_err("wrong").to_string();
+    assert!(report.contains("no-such-folder cannot be read"), "{report}");
+}
+
+#[test]
 fn an_empty_file_says_what_is_needed() {
     let report = read("", &[]).expect_err("nothing there").to_string();
     let expected = "\
@@ -272,10 +346,7 @@ fn a_key_that_is_not_the_certificates_is_refused() {
     let report = read(&format!("{MINIMAL}{tls}"), &[])
         .expect_err("they do not match")
         .to_string();
-    assert!(
-        report.contains("[tls] certificate and key do not go together"),
-        "{report}"
-    );
+    assert!(report.contains("certificate and key do not go together"), "{report}");
 }
 
 #[test]

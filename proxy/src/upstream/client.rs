@@ -12,6 +12,7 @@ use hyper::client::conn::http1::SendRequest;
 
 use super::bridge::{Lost, Pipe};
 use super::connect::{ConnectError, Connector};
+use super::credential::CredentialError;
 use super::idle::IdleConnections;
 
 /// Why there is no answer.
@@ -20,6 +21,9 @@ pub(crate) enum SendError {
     /// The target was sent nothing.
     #[error("the target cannot be reached: {0}")]
     NotSent(#[source] ConnectError),
+    /// The target was sent nothing: there is nothing to show to it.
+    #[error(transparent)]
+    NoCredential(CredentialError),
     /// Bytes of the request may have reached the target; it may have acted on them.
     #[error("the target's connection was lost before its answer began: {0}")]
     Lost(#[source] hyper::Error),

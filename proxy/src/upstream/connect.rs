@@ -15,6 +15,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
+use super::credential::ClientError;
+use crate::config::Tls;
 use crate::socket;
 
 /// Time for TCP and TLS together: a target that takes longer is taken for away.
@@ -40,6 +42,10 @@ pub(crate) enum ConnectError {
 pub(crate) enum TargetError {
     #[error("a certificate of its `ca` cannot be a trust anchor: {0}")]
     Anchor(#[source] rustls::Error),
+    #[error("its `client_certificate` cannot be presented: {0}")]
+    Client(#[source] rustls::Error),
+    #[error("its credential: {0}")]
+    Credential(#[from] ClientError),
     #[error("the operating system has no trust anchors; give the target a `ca`")]
     NoNativeRoots,
     #[error("the host of its url cannot be in a certificate or a request")]
@@ -54,8 +60,13 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// For the host of `url` (http or https), trusting the certificates in `ca`, else the operating system's.
-    pub(crate) fn new(url: &Url, ca: Option<&[CertificateDer<'static>]>) -> Result<Self, TargetError> {
+    /// For the host of `url` (http or https), trusting the certificates in `ca`, else the operating system's, and
+    /// presenting `client` where the host asks for a certificate.
+    pub(crate) fn new(
+        url: &Url,
+        ca: Option<&[CertificateDer<'static>]>,
+        client: Option<&Tls>,
+    ) -> Result<Self, TargetError> {
         let host = match url.host().ok_or(TargetError::Name)? {
             Host::Domain(name) => name.to_owned(),
             // Without the brackets that an address has in a URL.
@@ -65,11 +76,16 @@ impl Connector {
         let port = url.port_or_known_default().ok_or(TargetError::Name)?;
         let tls = if url.scheme() == "https" {
             let name = ServerName::try_from(host.clone()).map_err(|_| TargetError::Name)?;
-            let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
                 .with_safe_default_protocol_versions()
                 .map_err(TargetError::Anchor)?
-                .with_root_certificates(roots(ca)?)
-                .with_no_client_auth();
+                .with_root_certificates(roots(ca)?);
+            let mut config = match client {
+                None => config.with_no_client_auth(),
+                Some(Tls { chain, key }) => config
+                    .with_client_auth_cert(chain.clone(), key.clone_key())
+                    .map_err(TargetError::Client)?,
+            };
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
             Some((TlsConnector::from(Arc::new(config)), name))
         } else {

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use tapedeck_schemas::Rpc;
 
 use super::bridge::{Bridge, EventStream, MakeAside};
 use super::client::{Client, SendError, UpstreamAnswer};
 use super::connect::{Connector, TargetError};
+use super::credential::HeldCredential;
 use super::headers;
 use crate::config::{Endpoint, Target};
 use crate::ends::RequestOnRecord;
@@ -35,7 +36,7 @@ pub(crate) struct Http {
     path: Uri,
     /// The target's own name: servers refuse a foreign one, to be safe from DNS rebinding.
     host: HeaderValue,
-    credential: Option<(HeaderName, HeaderValue)>,
+    credential: Option<HeldCredential>,
 }
 
 /// What a client asked for, less its body.
@@ -65,12 +66,9 @@ impl Upstream {
         };
         let path = PathAndQuery::try_from(path).map_err(|_| TargetError::Name)?;
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
-        let client = Client::new(Connector::new(url, target.ca.as_deref())?);
+        let client = Client::new(Connector::new(url, target.ca.as_deref(), target.client.as_ref())?);
         let host = HeaderValue::from_str(host).map_err(|_| TargetError::Name)?;
-        let credential = target
-            .credential
-            .as_ref()
-            .map(|one| (one.header.clone(), one.value.clone()));
+        let credential = target.credential.as_ref().map(HeldCredential::new).transpose()?;
         if is_stream {
             let stream = EventStream::new(client, url.clone(), host, credential);
             return Ok(Self::Bridged(Bridge::stream(stream)));
@@ -113,9 +111,17 @@ pub(crate) async fn forward(
     if let Some(session) = asked.session {
         fields.insert(SESSION_ID, session);
     }
-    if let Some((name, value)) = &upstream.credential {
+    if let Some(credential) = &upstream.credential {
+        let field = credential.field(may, asked.headers).await;
+        let (name, value) = field.map_err(SendError::NoCredential)?;
         // Whatever the client sent under this name does not pass beside it.
-        fields.insert(name, value.clone());
+        fields.insert(name, value);
     }
-    upstream.client.send(request).await
+    let answer = upstream.client.send(request).await?;
+    if answer.status == StatusCode::UNAUTHORIZED
+        && let Some(credential) = &upstream.credential
+    {
+        credential.turned_down(asked.headers);
+    }
+    Ok(answer)
 }

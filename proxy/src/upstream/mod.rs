@@ -3,10 +3,12 @@
 mod bridge;
 mod client;
 mod connect;
+mod credential;
 mod forward;
 mod headers;
 mod idle;
 
 pub(crate) use client::{SendError, UpstreamAnswer, UpstreamBody};
+pub(crate) use credential::CredentialError;
 pub(crate) use forward::{Asked, LAST_EVENT_ID, SESSION_ID, Upstream, forward};
 pub(crate) use headers::{for_client, is_token_text};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use tapedeck_wire::events::Splitter;
 use tokio::sync::mpsc;
@@ -16,6 +16,7 @@ use url::Url;
 use super::{Carrier, LONGEST_MESSAGE, ON_THE_WAY};
 use crate::upstream::client::{Client, SendError, UpstreamBody};
 use crate::upstream::connect::ConnectError;
+use crate::upstream::credential::HeldCredential;
 
 /// Time for the target to name the URL.
 const ENDPOINT_TIME: Duration = Duration::from_secs(30);
@@ -25,7 +26,8 @@ pub(in crate::upstream) struct Stream {
     client: Arc<Client>,
     url: Url,
     host: HeaderValue,
-    credential: Option<(HeaderName, HeaderValue)>,
+    /// One that is the same for every caller: configuration takes no other for such a target.
+    credential: Option<Arc<HeldCredential>>,
 }
 
 impl Stream {
@@ -33,13 +35,13 @@ impl Stream {
         client: Client,
         url: Url,
         host: HeaderValue,
-        credential: Option<(HeaderName, HeaderValue)>,
+        credential: Option<HeldCredential>,
     ) -> Self {
         Self {
             client: Arc::new(client),
             url,
             host,
-            credential,
+            credential: credential.map(Arc::new),
         }
     }
 
@@ -142,8 +144,10 @@ impl Stream {
             Method::GET => fields.insert(ACCEPT, HeaderValue::from_static("text/event-stream")),
             _ => fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json")),
         };
-        if let Some((name, value)) = &self.credential {
-            fields.insert(name, value.clone());
+        if let Some(credential) = &self.credential {
+            let field = credential.field_of_all();
+            let (name, value) = field.map_err(|error| ConnectError::Start(std::io::Error::other(error)))?;
+            fields.insert(name, value);
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
