@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -73,6 +74,22 @@ impl Identity {
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(self.certificate.as_bytes())?],
+                PrivateKeyDer::from_pem_slice(self.key.as_bytes())?,
+            )?;
+        Ok(Arc::new(config))
+    }
+
+    /// Presents this certificate, and lets in who has one of `clients`.
+    pub(crate) fn mutual_server(&self, clients: &Authority) -> Result<Arc<ServerConfig>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(clients.certificate.as_bytes())?)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(verifier)
             .with_single_cert(
                 vec![CertificateDer::from_pem_slice(self.certificate.as_bytes())?],
                 PrivateKeyDer::from_pem_slice(self.key.as_bytes())?,

@@ -2,6 +2,7 @@
 //! lists, Keycloak, an MCP server behind TLS, load balancers.
 
 mod authority;
+mod credentials;
 mod kafka;
 mod keycloak;
 mod local_stack;
