@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// The delivery reports of one segment. Shared by the segment and by its frames in flight, which outlive it.
 ///
-/// Its lock is held for a few instructions only, so that the thread that serves reports never waits for a frame
+/// Its lock is held for a few instructions only, so that whoever serves reports never waits for a frame
 /// that is being hashed.
 #[derive(Debug)]
 pub(super) struct Ledger {

@@ -5,8 +5,8 @@
 //! 1. The request path makes a [`Draft`] and hands it to [`Recorder::record`]. If nothing can be recorded now, that is
 //!    said at once, and the frame never was.
 //! 2. Under the lock of its session key's segment the frame gets its numbers and is sealed, encoded and handed to
-//!    librdkafka. Nothing waits there, so the order of calls, of the chain and of the topic are one. The first frame of a
-//!    session key opens the segment; five idle minutes seal it.
+//!    librdkafka, or queued for it behind others. Nobody waits there, so the order of calls, of the chain and of the topic
+//!    are one. The first frame of a session key opens the segment; five idle minutes seal it.
 //! 3. The broker's delivery report resolves the [`Pending`]: with a [`Durable`], the only proof that something may happen
 //!    or be shown, or with [`NotRecorded`].
 //!
@@ -34,11 +34,13 @@
 //! at that moment.
 
 mod backlog;
+mod bell;
 mod draft;
 mod draining;
 mod durable;
 mod hand_over;
 mod in_flight;
+mod lanes;
 mod ledger;
 mod metrics;
 mod not_recorded;

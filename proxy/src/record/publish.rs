@@ -7,22 +7,27 @@ use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
 use tapedeck_schemas::MAX_PART;
 
+use super::bell::{self, Bell};
 use super::durable::Delivery;
 use super::in_flight::{MAX_BYTES, MAX_MESSAGES};
+use super::lanes::{Lane, Lanes};
 use super::readiness::Readiness;
 use super::{NotReady, OWN_OPTIONS, RecorderSettings, StartError, TopicRole, Topics};
 
 /// Room for a part's metadata beside its payload, and for an opener that names as many lost frames as it may.
 const HEADROOM: usize = 512 * 1024;
 
+/// Events that are served before the runtime's other tasks have their turn.
+const EVENTS_AT_ONCE: usize = 64;
+
 /// Where messages go. A trait because the tests of the segments' state machine decide there what is acknowledged when.
 pub(super) trait Publisher: Send + Sync {
     /// Hands a message over, without waiting. Messages with one key arrive in the order of these calls, as far as they
-    /// arrive. Where this is `Ok`, `delivery` is resolved exactly once, by another thread; otherwise never.
+    /// arrive. Where this is `Ok`, `delivery` is resolved exactly once, never within this call; otherwise never.
     fn publish(
         &self,
         topic: TopicRole,
@@ -37,22 +42,28 @@ pub(super) trait Publisher: Send + Sync {
     }
 }
 
-/// An idempotent librdkafka producer with a thread that serves its reports.
-pub(super) struct KafkaPublisher {
-    producer: ThreadedProducer<Reports>,
-    topics: Topics,
-}
+/// An idempotent librdkafka producer, whose reports a task of the runtime serves: a thread for them would cost each
+/// report another switch.
+///
+/// What is published waits in [`Lanes`] while much is under way already.
+pub(super) struct KafkaPublisher(Arc<BaseProducer<Reports>>);
 
 impl KafkaPublisher {
-    /// Connects in the background.
+    /// Connects in the background. Must be called within a Tokio runtime.
     pub(super) fn start(settings: &RecorderSettings, readiness: Arc<Readiness>) -> Result<Self, StartError> {
-        let producer = producer_config(settings)?
-            .create_with_context(Reports { readiness })
-            .map_err(|error| StartError::Client(error.to_string()))?;
-        Ok(Self {
-            producer,
+        let (bell, ringing) = Bell::new().map_err(StartError::Bell)?;
+        let reports = Reports {
+            readiness,
             topics: settings.topics.clone(),
-        })
+            lanes: Lanes::new(),
+            bell,
+        };
+        let producer: BaseProducer<Reports> = producer_config(settings)?
+            .create_with_context(reports)
+            .map_err(|error| StartError::Client(error.to_string()))?;
+        let producer = Arc::new(producer);
+        tokio::spawn(bell::serve(Arc::downgrade(&producer), ringing));
+        Ok(Self(producer))
     }
 }
 
@@ -64,25 +75,124 @@ impl Publisher for KafkaPublisher {
         value: &[u8],
         delivery: Arc<Delivery>,
     ) -> Result<(), RDKafkaErrorCode> {
-        let record = BaseRecord::with_opaque_to(self.topics.name(topic), delivery)
-            .key(key)
-            .payload(value);
-        self.producer.send(record).map_err(|(error, _record)| {
-            // An error without a code is one of an argument: a topic's name with a NUL in it.
-            error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument)
-        })
+        let reports = self.0.context();
+        let lane = Lane::of(topic, key, reports.readiness.partitions(topic));
+        let now = || send(&self.0, lane, topic, key, value, Arc::clone(&delivery));
+        let later = || Waiting {
+            topic,
+            key: key.into(),
+            value: value.into(),
+            delivery: Arc::clone(&delivery),
+        };
+        reports.lanes.pass(lane, now, later)
     }
 
     fn is_forbidden(&self) -> bool {
         // An idempotent producer begins by asking for an id, which only who may write somewhere is given.
-        let fatal = self.producer.client().fatal_error();
+        let fatal = self.0.client().fatal_error();
         matches!(fatal, Some((RDKafkaErrorCode::ClusterAuthorizationFailed, _)))
     }
 }
 
-/// librdkafka's callbacks.
-struct Reports {
+impl Drop for KafkaPublisher {
+    /// What librdkafka holds is purged with the producer; what still waits for it fails likewise.
+    fn drop(&mut self) {
+        self.0.context().fail_waiting();
+    }
+}
+
+/// A message that is not handed over yet.
+pub(super) struct Waiting {
+    topic: TopicRole,
+    key: Box<[u8]>,
+    value: Box<[u8]>,
+    delivery: Arc<Delivery>,
+}
+
+/// What librdkafka carries with a message and gives back with its report.
+pub(super) struct UnderWay {
+    delivery: Arc<Delivery>,
+    lane: Lane,
+}
+
+fn send(
+    producer: &BaseProducer<Reports>,
+    lane: Lane,
+    topic: TopicRole,
+    key: &[u8],
+    value: &[u8],
+    delivery: Arc<Delivery>,
+) -> Result<(), RDKafkaErrorCode> {
+    let name = producer.context().topics.name(topic);
+    let record = BaseRecord::with_opaque_to(name, Box::new(UnderWay { delivery, lane }))
+        .key(key)
+        .payload(value);
+    producer.send(record).map_err(|(error, _record)| {
+        // An error without a code is one of an argument: a topic's name with a NUL in it.
+        error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument)
+    })
+}
+
+/// Serves some of what librdkafka reports, and hands over what waited for that. Whether there is more.
+pub(super) fn serve(producer: &BaseProducer<Reports>, has_more: impl Fn() -> bool) -> bool {
+    for _ in 0..EVENTS_AT_ONCE {
+        // One poll serves one event, which may hold many reports. The first also tells librdkafka that its bell was
+        // heard, even where there is no event.
+        producer.poll(Duration::ZERO);
+        hand_over_waiting(producer);
+        if !has_more() {
+            return false;
+        }
+    }
+    true
+}
+
+fn hand_over_waiting(producer: &BaseProducer<Reports>) {
+    let reports = producer.context();
+    if reports.readiness.is_spoiled() {
+        // It will be replaced: what it would send after a failure depends on state that the broker may have lost.
+        return reports.fail_waiting();
+    }
+    let mut refused = Vec::new();
+    reports.lanes.hand_over(|lane, waiting| {
+        let Waiting {
+            topic,
+            key,
+            value,
+            delivery,
+        } = waiting;
+        let taken = send(producer, lane, topic, &key, &value, Arc::clone(&delivery));
+        if let Err(code) = taken {
+            refused.push((delivery, code));
+        }
+        taken.is_ok()
+    });
+    // Not under the lane's lock: whoever waits may go on at once.
+    for (delivery, code) in refused {
+        delivery.resolve(Err(code));
+    }
+}
+
+/// librdkafka's callbacks, and what they need.
+pub(super) struct Reports {
     readiness: Arc<Readiness>,
+    topics: Topics,
+    lanes: Lanes<Waiting>,
+    /// Here, since librdkafka holds its context for as long as it may ring.
+    pub(super) bell: Bell,
+}
+
+impl Reports {
+    /// Nobody will hear of this producer's messages: it is to be replaced, which fails them.
+    pub(super) fn give_up(&self) {
+        self.readiness.spoiled();
+    }
+
+    fn fail_waiting(&self) {
+        for waiting in self.lanes.take() {
+            waiting.delivery.resolve(Err(RDKafkaErrorCode::PurgeQueue));
+        }
+    }
 }
 
 impl ClientContext for Reports {
@@ -118,10 +228,11 @@ impl ClientContext for Reports {
 }
 
 impl ProducerContext for Reports {
-    type DeliveryOpaque = Arc<Delivery>;
+    type DeliveryOpaque = Box<UnderWay>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Arc<Delivery>) {
-        delivery.resolve(match result {
+    fn delivery(&self, result: &DeliveryResult<'_>, under_way: Box<UnderWay>) {
+        self.lanes.arrived(under_way.lane);
+        under_way.delivery.resolve(match result {
             Ok(_) => Ok(()),
             // A purge arrives here too: undelivered like any other error.
             Err((error, _message)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)),

@@ -1,7 +1,7 @@
 //! Whether a frame could be recorded now.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
@@ -18,7 +18,7 @@ const FORBIDDEN: Duration = Duration::from_secs(30);
 pub(super) struct Readiness {
     state: watch::Sender<State>,
     /// Partitions when first seen. Invariant: never changed once set, for the order of frames under a key depends on it.
-    partitions: Mutex<Option<Inspected<usize>>>,
+    partitions: OnceLock<Inspected<usize>>,
     closing: AtomicBool,
     /// The producer is of no more use.
     spoiled: AtomicBool,
@@ -44,7 +44,7 @@ impl Readiness {
     pub(super) fn new(metrics: Metrics) -> Self {
         Self {
             state: watch::Sender::new(State::Not(NotReady::Starting)),
-            partitions: Mutex::new(None),
+            partitions: OnceLock::new(),
             closing: AtomicBool::new(false),
             spoiled: AtomicBool::new(false),
             turned_away: Mutex::default(),
@@ -124,13 +124,17 @@ impl Readiness {
         }
     }
 
+    /// The number of a topic's partitions. Before the first look, when no frame is recorded, 1.
+    pub(super) fn partitions(&self, role: TopicRole) -> usize {
+        self.partitions.get().map_or(1, |topics| *topics.of(role))
+    }
+
     fn judge(&self, topics: Inspected<TopicState>) -> Result<Option<TopicRole>, NotReady> {
         // That a topic can be looked at does not say that it can be written.
         if let Some(topic) = self.forbidden_topic() {
             return Err(NotReady::Forbidden(topic));
         }
-        let mut first_seen = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-        let first_seen = first_seen.get_or_insert_with(|| topics.map(|topic| topic.partitions));
+        let first_seen = self.partitions.get_or_init(|| topics.map(|topic| topic.partitions));
         for role in [TopicRole::Frames, TopicRole::Control] {
             let (were, are) = (*first_seen.of(role), topics.of(role).partitions);
             if were != are {
@@ -182,6 +186,11 @@ impl Readiness {
         forbidden
             .filter(|(_, since)| since.elapsed() < FORBIDDEN)
             .map(|(topic, _)| topic)
+    }
+
+    /// Whether the producer is of no more use, and has not been replaced yet.
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.spoiled.load(Ordering::Relaxed)
     }
 
     /// Whether the producer is to be replaced; asked once per finding.

@@ -93,6 +93,9 @@ pub enum StartError {
     /// The spool's folder cannot be used.
     #[error("[spool] {0}")]
     Spool(#[from] OpenError),
+    /// The process has no file descriptors left.
+    #[error("the Kafka client has no way to report: {0}")]
+    Bell(#[source] std::io::Error),
 }
 
 impl Topics {

@@ -64,6 +64,50 @@ async fn what_a_killed_broker_did_not_acknowledge_fails_and_is_named(kind: Broke
     assert_eq!(lost, [(before.seq + 1, before.writer_seq + 1)]);
 }
 
+#[test]
+fn what_waits_behind_others_when_the_broker_is_killed_fails_with_them_and_is_named() {
+    RUNTIME.block_on(async {
+        let cluster = Cluster::start(BrokerKind::Embedded).await;
+        let topics = cluster.topics().await;
+        let recorder = cluster.recorder(&topics, TIMEOUT);
+        recorder.until_ready(Copies::One).await.expect("ready");
+        record(&recorder, "before").await;
+
+        cluster.broker.kill();
+        let since = Instant::now();
+        let lost: Vec<_> = (0..100)
+            .map_while(|_| recorder.record(message(&recorder, "caller", "lost"), Copies::One).ok())
+            .collect();
+        let count = lost.len() as i64;
+        assert!(count > 10, "most of them wait");
+        for pending in lost {
+            let outcome = pending.durable().await;
+            assert!(matches!(outcome, Err(NotRecorded::Undelivered(_))), "{outcome:?}");
+        }
+        assert!(
+            since.elapsed() < TIMEOUT + Duration::from_secs(5),
+            "{:?}",
+            since.elapsed()
+        );
+        cluster.broker.restart().await.expect("restarted");
+        recorder.until_ready(Copies::One).await.expect("ready again");
+        record(&recorder, "after").await;
+        recorder.shutdown(Instant::now() + SOON).await.expect("all is sealed");
+
+        let frames = cluster.frames(&topics).await;
+        let events = frames.iter().filter_map(|frame| frame.segment.as_ref());
+        let lost = events
+            .filter_map(|event| event.previous.as_ref())
+            .flat_map(|previous| &previous.lost);
+        let lost: Vec<i64> = lost.map(|lost| lost.seq).collect();
+        let before = frames
+            .iter()
+            .find(|one| carries(one, "before"))
+            .expect("it was acknowledged");
+        assert_eq!(lost, (before.seq + 1..=before.seq + count).collect::<Vec<_>>());
+    });
+}
+
 /// Until it is taken and acknowledged: the broker may answer a look at its topics a moment before it takes messages.
 async fn record(recorder: &Recorder, payload: &str) {
     let pending = recorder.record(message(recorder, "caller", payload), Copies::One);
