@@ -1,5 +1,6 @@
 //! Connections that wait for their next request.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,16 +21,30 @@ struct Idle {
 
 /// The idle connections of one target, the most recently used last.
 #[derive(Default)]
-pub(super) struct IdleConnections(Mutex<Vec<Idle>>);
+pub(super) struct IdleConnections(Mutex<VecDeque<Idle>>);
 
 impl IdleConnections {
     /// The most recently used connection that is ready.
     pub(super) fn take(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let now = Instant::now();
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|one| !one.sender.is_closed() && one.since.elapsed() < LONGEST);
-        // One whose last answer was read a moment ago may not be ready yet: it stays.
-        let index = idle.iter().rposition(|one| one.sender.is_ready())?;
-        Some(idle.remove(index).sender)
+        // Oldest first: a look at all of them would cost each request more than the rest of this.
+        while idle.front().is_some_and(|one| now.duration_since(one.since) >= LONGEST) {
+            idle.pop_front();
+        }
+        let mut index = idle.len();
+        while index > 0 {
+            index -= 1;
+            let sender = &idle[index].sender;
+            // One whose last answer was read a moment ago may not be ready yet: it stays.
+            if sender.is_ready() || sender.is_closed() {
+                let taken = idle.remove(index)?.sender;
+                if !taken.is_closed() {
+                    return Some(taken);
+                }
+            }
+        }
+        None
     }
 
     /// Keeps a connection whose answer was read to its end.
@@ -39,7 +54,7 @@ impl IdleConnections {
             idle.retain(|one| !one.sender.is_closed() && one.since.elapsed() < LONGEST);
         }
         if idle.len() < MOST && !sender.is_closed() {
-            idle.push(Idle {
+            idle.push_back(Idle {
                 sender,
                 since: Instant::now(),
             });
