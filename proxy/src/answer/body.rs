@@ -1,5 +1,7 @@
 //! An answer that is one message: JSON, or whatever else is no event stream.
 
+use std::pin::pin;
+
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
 use tapedeck_schemas::{End, MAX_PART, Part};
@@ -122,6 +124,8 @@ pub(crate) async fn relay_body(
     mut patience: Patience,
     flow: &Flow,
 ) -> Result<(), Interrupted> {
+    // Once for the whole answer: its timer and its places among those who wait cost more than a look at them.
+    let mut ended = pin!(patience.ends());
     let is_accepted = head.status() == StatusCode::ACCEPTED;
     let length = body.length();
     let mut exit = Exit::Closed { client, head, length };
@@ -166,7 +170,7 @@ pub(crate) async fn relay_body(
                 }
                 (Ok(Some(_)), None) => {}
             },
-            why = patience.ends() => {
+            why = &mut ended => {
                 // The frame with the end may be under way: it counts only if it arrives.
                 if parts.is_none() && releases.awaits_the_record() && !releases.last_is_durable().await {
                     tape.unconfirmed();

@@ -1,5 +1,7 @@
 //! An answer that is a stream of server-sent events: each is recorded, and released when it is durable.
 
+use std::pin::pin;
+
 use http::Response;
 use tapedeck_schemas::{End, MAX_PART, Part, Sse};
 use tapedeck_wire::envelope::{EnvelopeScanner, Limits};
@@ -91,6 +93,8 @@ pub(crate) async fn relay_events(
     mut patience: Patience,
     flow: &Flow,
 ) -> Result<(), Interrupted> {
+    // Once for the whole stream: its timer and its places among those who wait cost more than a look at them.
+    let mut ended = pin!(patience.ends());
     let mut exit = Exit::Closed {
         client,
         head,
@@ -137,7 +141,7 @@ pub(crate) async fn relay_events(
                     }
                 }
             }
-            why = patience.ends() => return Err(why),
+            why = &mut ended => return Err(why),
         }
     }
     if lost {
