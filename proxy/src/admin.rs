@@ -8,7 +8,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use crate::client_side::AnswerBody;
-use crate::proxy::Proxy;
+use crate::reload::Current;
 use crate::route::plain;
 
 /// OpenMetrics 1.0, text form.
@@ -16,28 +16,30 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 /// What the pages show.
 pub(crate) struct Admin {
-    proxy: Arc<Proxy>,
+    current: Arc<Current>,
     registry: Registry,
 }
 
 impl Admin {
-    pub(crate) fn new(proxy: Arc<Proxy>, registry: Registry) -> Self {
-        Self { proxy, registry }
+    pub(crate) fn new(current: Arc<Current>, registry: Registry) -> Self {
+        Self { current, registry }
     }
 }
 
 /// `/healthz`: the process serves. `/readyz`: a frame could be recorded now, so a call would not be refused for want of
-/// Kafka; 503 and the reason otherwise. `/metrics`.
+/// Kafka; 503 and the reason otherwise. `/metrics`. `/config`: since when the configuration is in force, and why a later one
+/// is not.
 pub(crate) async fn answer(admin: Arc<Admin>, request: Request<Incoming>) -> Response<AnswerBody> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n".into());
     }
     match request.uri().path() {
         "/healthz" => plain(StatusCode::OK, "text/plain", "ok\n".into()),
-        "/readyz" => match admin.proxy.ready() {
+        "/readyz" => match admin.current.proxy().ready() {
             Ok(()) => plain(StatusCode::OK, "text/plain", "ready\n".into()),
             Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{why}\n").into()),
         },
+        "/config" => plain(StatusCode::OK, "text/plain", admin.current.account().into()),
         "/metrics" => {
             let mut text = String::new();
             match encode(&mut text, &admin.registry) {
@@ -52,7 +54,7 @@ pub(crate) async fn answer(admin: Arc<Admin>, request: Request<Incoming>) -> Res
         _ => plain(
             StatusCode::NOT_FOUND,
             "text/plain",
-            "/healthz, /readyz, /metrics\n".into(),
+            "/healthz, /readyz, /metrics, /config\n".into(),
         ),
     }
 }

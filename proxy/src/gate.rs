@@ -1,14 +1,16 @@
 //! What clients may cost while they are served: exchanges at once, bytes of bodies at once, requests a second.
 
+mod places;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::{Limits, Rate};
 use crate::identity::Principal;
+use places::{Places, Taken};
 
 /// Most principals that are remembered. One that is forgotten has its full burst again, so it is those that had it anyway
 /// that go first.
@@ -17,30 +19,43 @@ const MOST_REMEMBERED: usize = 65_536;
 /// The limits that all exchanges share.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    exchanges: Arc<Semaphore>,
-    /// One permit for each byte.
-    bodies: Arc<Semaphore>,
-    rates: Option<Rates>,
+    exchanges: Places,
+    /// One for each byte.
+    bodies: Places,
+    rates: Option<Arc<Rates>>,
 }
 
 impl Gate {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            exchanges: Arc::new(Semaphore::new(limits.in_flight)),
-            bodies: Arc::new(Semaphore::new(limits.request_bodies)),
-            rates: limits.rate.map(Rates::new),
+            exchanges: Places::new(limits.in_flight),
+            bodies: Places::new(limits.request_bodies),
+            rates: limits.rate.map(|rate| Arc::new(Rates::new(rate))),
+        }
+    }
+
+    /// Another with these limits, which counts on: what was admitted before still takes its place.
+    pub(crate) fn renewed(&self, limits: &Limits) -> Self {
+        let unchanged = self.rates.as_ref().filter(|rates| Some(rates.rate) == limits.rate);
+        Self {
+            exchanges: self.exchanges.resized(limits.in_flight),
+            bodies: self.bodies.resized(limits.request_bodies),
+            rates: match unchanged {
+                Some(rates) => Some(Arc::clone(rates)),
+                None => limits.rate.map(|rate| Arc::new(Rates::new(rate))),
+            },
         }
     }
 
     /// The right to one exchange, until it is dropped; none: there are too many.
-    pub(crate) fn exchange(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.exchanges).try_acquire_owned().ok()
+    pub(crate) fn exchange(&self) -> Option<Taken> {
+        self.exchanges.take(1)
     }
 
     /// Room for a body that grows.
     pub(crate) fn room(&self) -> Room {
         Room {
-            all: Arc::clone(&self.bodies),
+            all: self.bodies.clone(),
             taken: None,
         }
     }
@@ -56,22 +71,18 @@ impl Gate {
 /// What a body takes of the memory that all bodies may have; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Room {
-    all: Arc<Semaphore>,
-    taken: Option<OwnedSemaphorePermit>,
+    all: Places,
+    taken: Option<Taken>,
 }
 
 impl Room {
     /// Takes `bytes` more; false: there is no such room.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
-        let Ok(bytes) = u32::try_from(bytes) else { return false };
-        let Ok(more) = Arc::clone(&self.all).try_acquire_many_owned(bytes) else {
-            return false;
-        };
         match &mut self.taken {
-            Some(taken) => taken.merge(more),
-            None => self.taken = Some(more),
+            None => self.taken = self.all.take(bytes),
+            Some(taken) => return taken.grow(bytes, &self.all),
         }
-        true
+        self.taken.is_some()
     }
 }
 
@@ -189,5 +200,32 @@ mod tests {
         assert!(!first.grow(1));
         drop(second);
         assert!(first.grow(400) && !first.grow(1));
+    }
+
+    #[test]
+    fn what_was_admitted_before_a_change_of_limits_counts_after_it() {
+        let old = gate();
+        let (one, two) = (old.exchange().expect("room"), old.exchange().expect("room"));
+        let mut held = old.room();
+        assert!(held.grow(900));
+        let limits = Limits {
+            in_flight: 3,
+            request_bodies: 500,
+            rate: old.rates.as_ref().map(|rates| rates.rate),
+            ..Limits::default()
+        };
+        let start = Instant::now();
+        let alice = Principal::for_test("alice", &[], SystemTime::now());
+        assert_eq!((0..100).filter(|_| old.admits(&alice, start)).count(), 5);
+
+        let new = old.renewed(&limits);
+        assert!(!new.admits(&alice, start), "the same rate, and the same bucket");
+        let three = new.exchange();
+        assert!(three.is_some() && new.exchange().is_none());
+        assert!(!new.room().grow(1), "900 are more than 500");
+        drop((one, two, held));
+        assert!(new.exchange().is_some() && new.room().grow(500));
+        let unlimited = old.renewed(&Limits::default());
+        assert!((0..100).all(|_| unlimited.admits(&alice, start)));
     }
 }

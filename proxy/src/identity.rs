@@ -49,11 +49,14 @@ pub use refusal::AuthError;
 /// token is refused gets another, and a token that has expired is not accepted by anyone else either.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// Verifies access tokens of the configured issuers. One per process; cheap to share.
+/// Verifies access tokens of the configured issuers. One per configuration; cheap to share.
 #[derive(Debug)]
 pub struct Authenticator {
-    issuers: Vec<TrustedIssuer>,
+    /// Shared with the configurations before and after, where nothing about an issuer has changed.
+    issuers: Vec<Arc<TrustedIssuer>>,
     verified: VerifiedTokens,
+    client: keys::Client,
+    timing: Timing,
 }
 
 #[derive(Debug)]
@@ -90,19 +93,32 @@ impl Authenticator {
     fn with(issuers: &[Issuer], client: keys::Client, timing: Timing) -> Self {
         let issuers = issuers
             .iter()
-            .map(|issuer| {
-                let keys = Arc::new(IssuerKeys::new(issuer.url.clone(), client.clone(), timing));
-                let refresh = tokio::spawn(keys::keep_fresh(Arc::clone(&keys)));
-                TrustedIssuer {
-                    config: issuer.clone(),
-                    keys,
-                    _refresh: AbortOnDropHandle::new(refresh),
-                }
+            .map(|issuer| Arc::new(TrustedIssuer::begin(issuer, &client, timing)));
+        Self {
+            issuers: issuers.collect(),
+            verified: VerifiedTokens::default(),
+            client,
+            timing,
+        }
+    }
+
+    /// Another, for `issuers`. Those that are as they were keep their keys and the tokens that verified; of one that has
+    /// changed nothing is taken over: what its tokens stand for may be something else now.
+    pub fn renewed(&self, issuers: &[Issuer]) -> Self {
+        let unchanged = |issuer: &Issuer| self.issuers.iter().find(|one| one.config.is_same(issuer));
+        let renewed: Vec<Arc<TrustedIssuer>> = issuers
+            .iter()
+            .map(|issuer| match unchanged(issuer) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(TrustedIssuer::begin(issuer, &self.client, self.timing)),
             })
             .collect();
+        let is_kept = |url: &str| issuers.iter().any(|one| one.url == url && unchanged(one).is_some());
         Self {
-            issuers,
-            verified: VerifiedTokens::default(),
+            verified: self.verified.of_issuers(is_kept),
+            issuers: renewed,
+            client: self.client.clone(),
+            timing: self.timing,
         }
     }
 
@@ -188,7 +204,21 @@ impl Authenticator {
 
     /// The configured issuer with exactly this identifier.
     fn issuer(&self, url: &str) -> Option<&TrustedIssuer> {
-        self.issuers.iter().find(|issuer| issuer.config.url == url)
+        let found = self.issuers.iter().find(|issuer| issuer.config.url == url);
+        found.map(Arc::as_ref)
+    }
+}
+
+impl TrustedIssuer {
+    /// Begins to fetch its keys.
+    fn begin(issuer: &Issuer, client: &keys::Client, timing: Timing) -> Self {
+        let keys = Arc::new(IssuerKeys::new(issuer.url.clone(), client.clone(), timing));
+        let refresh = tokio::spawn(keys::keep_fresh(Arc::clone(&keys)));
+        Self {
+            config: issuer.clone(),
+            keys,
+            _refresh: AbortOnDropHandle::new(refresh),
+        }
     }
 }
 

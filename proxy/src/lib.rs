@@ -47,11 +47,14 @@ mod metrics;
 mod proxy;
 pub mod record;
 mod refusal;
+mod reload;
 mod request;
 mod route;
+mod served;
 pub mod session_tag;
 mod socket;
 pub mod spool;
 mod upstream;
 
 pub use proxy::{Running, StartError, start};
+pub use reload::{ReloadError, Reloader};

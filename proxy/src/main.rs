@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match run(config) {
+    match run(config, arguments.config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format_args!("tapedeck-proxy: {error:#}"));
@@ -65,19 +65,21 @@ fn keep_to_itself() {
     let _ = nix::sys::prctl::set_dumpable(false);
 }
 
-fn run(config: Config) -> anyhow::Result<()> {
+fn run(config: Config, file: PathBuf) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
-    let outcome = runtime.block_on(serve(config));
+    let outcome = runtime.block_on(serve(config, file));
     // A look at a Kafka that does not answer takes seconds, and the deadline has passed.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, file: PathBuf) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
     let running = tapedeck_proxy::start(config).await?;
     tokio::select! {
+        () = running.reloader(file).follow(hangup) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -29,8 +29,8 @@ struct ByteLabels {
     direction: &'static str,
 }
 
-/// Everything that this crate's request path counts.
-#[derive(Debug, Default)]
+/// Everything that this crate's request path counts. Cheap to clone: clones count together.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
     /// `tapedeck_proxy_requests_total`: requests answered, by target (empty: none), HTTP method and status class
     /// (`2xx` to `5xx`). Each counts once, when the head of its answer is released.

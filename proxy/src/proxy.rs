@@ -2,26 +2,26 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Admin};
-use crate::client_side::AnswerBody;
-use crate::config::{Config, Limits, Record, Target};
+use crate::admin::Admin;
+use crate::config::{Config, Record, Target};
 use crate::gate::Gate;
 use crate::identity::Authenticator;
-use crate::listen::{self, Peer, Service, Terms, Unreadable};
+use crate::listen;
 use crate::metrics::{Flow, Metrics};
 use crate::record::{Copies, Demand, Recorder, RecorderSettings, SpooledTargets};
-use crate::route;
+use crate::reload::{Current, Reloader};
+use crate::served::{Clients, Operators};
 use crate::session_tag::TagKeys;
 use crate::upstream::Upstream;
 
@@ -70,24 +70,28 @@ pub enum StartError {
 /// A target and what its requests share.
 pub(crate) struct Route {
     pub(crate) target: Target,
-    pub(crate) upstream: Upstream,
+    /// Shared with the configurations before and after, where the target is the same server.
+    pub(crate) upstream: Arc<Upstream>,
     pub(crate) demand: Demand,
     pub(crate) flow: Flow,
 }
 
-/// What all requests share.
+/// What all requests share that begin under one configuration. It does not change: another configuration is another one of
+/// these, which shares with this one what goes on.
 pub(crate) struct Proxy {
     pub(crate) config: Config,
     pub(crate) authenticator: Authenticator,
     pub(crate) recorder: Recorder,
-    pub(crate) tag_keys: TagKeys,
+    pub(crate) tag_keys: Arc<TagKeys>,
     pub(crate) metrics: Metrics,
     pub(crate) gate: Gate,
     pub(crate) routes: HashMap<String, Arc<Route>>,
     /// Exchanges, each in its own task: they outlive their connections.
     pub(crate) exchanges: TaskTracker,
+    /// As clients are served, where the proxy terminates TLS itself.
+    pub(crate) tls: Option<TlsAcceptor>,
     /// No new work.
-    stopping: CancellationToken,
+    pub(crate) stopping: CancellationToken,
     /// What is still going on ends now.
     cut: CancellationToken,
 }
@@ -95,7 +99,7 @@ pub(crate) struct Proxy {
 /// A proxy that serves. [`Running::stop`] ends it in order; dropping it leaves its tasks to the runtime.
 #[derive(Debug)]
 pub struct Running {
-    proxy: Arc<Proxy>,
+    current: Arc<Current>,
     address: SocketAddr,
     admin_address: SocketAddr,
     /// The last to go: connections whose exchange is over are given time to say so.
@@ -123,17 +127,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let tls = config
-        .tls
-        .as_ref()
-        .map(listen::acceptor)
-        .transpose()
-        .map_err(StartError::Tls)?;
-    let mut routes = HashMap::with_capacity(config.targets.len());
-    for target in &config.targets {
-        routes.insert(target.name.clone(), Arc::new(Route::new(target, &metrics)?));
-    }
-    let tag_keys = TagKeys::new(config.tag_keys.all().to_vec())?;
+    let tls = acceptor(&config)?;
+    let routes = routes(&config, &HashMap::new(), &metrics)?;
+    let tag_keys = Arc::new(TagKeys::new(config.tag_keys.all().to_vec())?);
     let listener = bind(config.listen).await?;
     let admin_listener = bind(config.admin_listen).await?;
     let address = listener.local_addr().map_err(|error| StartError::Listen {
@@ -157,29 +153,21 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         metrics,
         routes,
         exchanges: TaskTracker::new(),
+        tls,
         stopping: CancellationToken::new(),
         cut: CancellationToken::new(),
     });
-    let sever = CancellationToken::new();
-    let clients = Terms {
-        tls,
-        limits: proxy.config.limits,
-        stopping: proxy.stopping.clone(),
-        cut: sever.clone(),
-    };
-    let operators = Terms {
-        tls: None,
-        limits: Limits::default(),
-        // Health is asked for, and metrics are scraped, to the very end.
-        stopping: sever.clone(),
-        cut: sever.clone(),
-    };
-    let admin = Operators(Arc::new(Admin::new(Arc::clone(&proxy), registry)));
-    let clients = tokio::spawn(listen::serve(listener, clients, Clients(Arc::clone(&proxy))));
-    let operators = tokio::spawn(listen::serve(admin_listener, operators, admin));
-    tracing::info!(%address, %admin_address, targets = proxy.routes.len(), "serving");
+    let targets = proxy.routes.len();
+    let (sever, stopping) = (CancellationToken::new(), proxy.stopping.clone());
+    let current = Arc::new(Current::new(proxy, &mut registry));
+    let clients = listen::serve(listener, Clients::new(current.watch()), stopping, sever.clone());
+    let operators = Operators::new(Admin::new(Arc::clone(&current), registry), sever.clone());
+    // Health is asked for, and metrics are scraped, to the very end.
+    let operators = listen::serve(admin_listener, operators, sever.clone(), sever.clone());
+    let (clients, operators) = (tokio::spawn(clients), tokio::spawn(operators));
+    tracing::info!(%address, %admin_address, targets, "serving");
     Ok(Running {
-        proxy,
+        current,
         address,
         admin_address,
         sever,
@@ -200,13 +188,20 @@ impl Running {
         self.admin_address
     }
 
+    /// What keeps to `file`, from which the configuration was read.
+    #[must_use]
+    pub fn reloader(&self, file: PathBuf) -> Reloader {
+        Reloader::new(Arc::clone(&self.current), file)
+    }
+
     /// Stops in order: no new connections; listening streams end, calls may finish for 15 s and are cut then, on
     /// record; every segment is sealed and the writer says goodbye.
     ///
     /// # Errors
     /// Kafka did not acknowledge all of it in time.
     pub async fn stop(self) -> Result<(), crate::record::Unfinished> {
-        let proxy = self.proxy;
+        // Whatever configuration comes now shares what is waited for here.
+        let proxy = self.current.proxy();
         proxy.stopping.cancel();
         proxy.exchanges.close();
         if tokio::time::timeout(GRACE, proxy.exchanges.wait()).await.is_err() {
@@ -227,6 +222,34 @@ impl Running {
 }
 
 impl Proxy {
+    /// The same process under another configuration. What is unchanged goes on: issuers with their keys and the tokens that
+    /// verified, targets with their connections and processes, rates, session keys that nobody configured.
+    ///
+    /// # Errors
+    /// What would keep the proxy from starting with it.
+    pub(crate) fn renewed(&self, config: Config) -> Result<Self, StartError> {
+        let tls = acceptor(&config)?;
+        let routes = routes(&config, &self.routes, &self.metrics)?;
+        let tag_keys = if config.tag_keys.is_random() && self.config.tag_keys.is_random() {
+            Arc::clone(&self.tag_keys)
+        } else {
+            Arc::new(TagKeys::new(config.tag_keys.all().to_vec())?)
+        };
+        Ok(Self {
+            gate: self.gate.renewed(&config.limits),
+            authenticator: self.authenticator.renewed(&config.issuers),
+            recorder: self.recorder.clone(),
+            tag_keys,
+            metrics: self.metrics.clone(),
+            routes,
+            exchanges: self.exchanges.clone(),
+            tls,
+            stopping: self.stopping.clone(),
+            cut: self.cut.clone(),
+            config,
+        })
+    }
+
     /// What ends an exchange while the proxy stops: one that `listens` ends as soon as it begins to.
     pub(crate) fn cut_for(&self, listens: bool) -> CancellationToken {
         if listens {
@@ -254,39 +277,16 @@ impl Proxy {
     }
 }
 
-/// What clients are served.
-#[derive(Clone)]
-struct Clients(Arc<Proxy>);
-
-impl Service for Clients {
-    fn answer(self, peer: Peer, request: Request<Incoming>) -> impl Future<Output = Response<AnswerBody>> + Send {
-        route::answer(self.0, peer, request)
-    }
-
-    fn unreadable(&self, peer: Peer, why: Unreadable) {
-        route::unreadable(&self.0, peer, why);
-    }
-}
-
-/// What operators are served.
-#[derive(Clone)]
-struct Operators(Arc<Admin>);
-
-impl Service for Operators {
-    fn answer(self, _: Peer, request: Request<Incoming>) -> impl Future<Output = Response<AnswerBody>> + Send {
-        admin::answer(self.0, request)
-    }
-
-    /// Nothing of what operators ask is on record.
-    fn unreadable(&self, _: Peer, _: Unreadable) {}
-}
-
 impl Route {
-    fn new(target: &Target, metrics: &Metrics) -> Result<Self, StartError> {
-        let upstream = Upstream::new(target).map_err(|error| StartError::Target {
-            name: target.name.clone(),
-            error: error.to_string(),
-        })?;
+    /// The way to `target`, by the connections and processes of `known` where that is the same server.
+    fn new(target: &Target, known: Option<&Self>, metrics: &Metrics) -> Result<Self, StartError> {
+        let upstream = match known.filter(|known| known.target.is_reached_like(target)) {
+            Some(known) => Arc::clone(&known.upstream),
+            None => Arc::new(Upstream::new(target).map_err(|error| StartError::Target {
+                name: target.name.clone(),
+                error: error.to_string(),
+            })?),
+        };
         Ok(Self {
             upstream,
             demand: match (target.record, target.allow_single_copy) {
@@ -298,6 +298,25 @@ impl Route {
             target: target.clone(),
         })
     }
+}
+
+/// The ways to all targets, by name.
+fn routes(
+    config: &Config,
+    known: &HashMap<String, Arc<Route>>,
+    metrics: &Metrics,
+) -> Result<HashMap<String, Arc<Route>>, StartError> {
+    let routes = config.targets.iter().map(|target| {
+        let known = known.get(&target.name).map(Arc::as_ref);
+        let route = Route::new(target, known, metrics)?;
+        Ok((target.name.clone(), Arc::new(route)))
+    });
+    routes.collect()
+}
+
+fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, StartError> {
+    let tls = config.tls.as_ref().map(listen::acceptor);
+    tls.transpose().map_err(StartError::Tls)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

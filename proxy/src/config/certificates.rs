@@ -9,7 +9,7 @@ use tapedeck_config::Reader;
 use super::raw::RawTls;
 
 /// What the proxy presents to clients (`[tls]`), or to a target. Debug shows no key.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Tls {
     /// The chain, the proxy's own certificate first. Invariant: not empty, and its key is [`Tls::key`].
     pub chain: Vec<CertificateDer<'static>>,

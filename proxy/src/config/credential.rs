@@ -32,7 +32,7 @@ const TAKEN: &[HeaderName] = &[
 ];
 
 /// One header field that is added to every request to a target. Debug shows no secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     /// The field's name; default `authorization`.
     pub header: HeaderName,
@@ -59,7 +59,7 @@ pub enum CredentialSource {
 }
 
 /// How tokens for a target are got.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuth {
     /// By which grant.
     pub grant: Grant,
@@ -85,6 +85,20 @@ pub enum Grant {
     /// In exchange for the user's own (RFC 8693): the target sees the user.
     TokenExchange,
 }
+
+/// Equal where a secret comes from the same place: what is there now is looked at while it is used.
+impl PartialEq for CredentialSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Shared { source, .. }, Self::Shared { source: other, .. }) => source == other,
+            (Self::PerUser(folder), Self::PerUser(other)) => folder == other,
+            (Self::OAuth(oauth), Self::OAuth(other)) => oauth == other,
+            (Self::Shared { .. } | Self::PerUser(_) | Self::OAuth(_), _) => false,
+        }
+    }
+}
+
+impl Eq for CredentialSource {}
 
 impl fmt::Debug for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

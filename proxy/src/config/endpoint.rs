@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tapedeck_config::{ByteSize, Field, Reader, SecretSource};
 use url::Url;
 
@@ -14,7 +14,7 @@ use super::raw::RawProgram;
 const ALWAYS: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
 
 /// Where a target is, and how it is spoken to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// Streamable HTTP, at this URL.
     Http(Url),
@@ -54,6 +54,36 @@ pub enum Per {
     /// Nobody: all users have one together. It cannot ask its clients anything.
     Shared,
 }
+
+impl PartialEq for Program {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            command,
+            arguments,
+            environment,
+            per,
+            processes,
+            memory,
+            open_files,
+        } = self;
+        let is_same = |((name, value), (other, theirs)): (&(String, SecretString), &(String, SecretString))| {
+            name == other && value.expose_secret() == theirs.expose_secret()
+        };
+        (command, arguments, per, processes, memory, open_files)
+            == (
+                &other.command,
+                &other.arguments,
+                &other.per,
+                &other.processes,
+                &other.memory,
+                &other.open_files,
+            )
+            && environment.len() == other.environment.len()
+            && environment.iter().zip(&other.environment).all(is_same)
+    }
+}
+
+impl Eq for Program {}
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -101,6 +101,19 @@ impl Issuer {
         })
     }
 
+    /// Whether it says the same as `other`, wherever in their files they stand.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        // Every field by name: one that is added has to be thought of here.
+        let Self {
+            url,
+            audiences,
+            groups_claim,
+            tenant,
+            span: _,
+        } = self;
+        (url, audiences, groups_claim, tenant) == (&other.url, &other.audiences, &other.groups_claim, &other.tenant)
+    }
+
     /// An issuer that no file names.
     #[cfg(test)]
     pub(crate) fn for_test(url: &str, audience: &str, groups_claim: &str, tenant: Tenant) -> Self {

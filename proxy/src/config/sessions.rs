@@ -9,12 +9,21 @@ const SHORTEST: usize = 32;
 /// The keys of session tags, newest first: the first makes tags, all of them verify, so that a key rotates without
 /// ending sessions. Debug shows no key.
 #[derive(Debug)]
-pub struct TagKeys(Vec<SecretSlice<u8>>);
+pub struct TagKeys {
+    /// Invariant: at least one.
+    keys: Vec<SecretSlice<u8>>,
+    is_random: bool,
+}
 
 impl TagKeys {
     /// All keys, at least one, each of at least 32 bytes; the first makes new tags.
     pub fn all(&self) -> &[SecretSlice<u8>] {
-        &self.0
+        &self.keys
+    }
+
+    /// Whether no key is configured, and this one was made for want of one.
+    pub fn is_random(&self) -> bool {
+        self.is_random
     }
 
     pub(super) fn build(
@@ -37,7 +46,10 @@ impl TagKeys {
                  refuse each other's sessions"
                     .to_owned(),
             );
-            return Some(Self(vec![random()]));
+            return Some(Self {
+                keys: vec![random()],
+                is_random: true,
+            });
         };
         let span = field.span();
         let sources = field.optional()?;
@@ -55,7 +67,7 @@ impl TagKeys {
                 Err(message) => reader.problem(span.clone(), format!("`sessions.tag_keys[{index}]`: {message}")),
             }
         }
-        (keys.len() == sources.len()).then_some(Self(keys))
+        (keys.len() == sources.len()).then_some(Self { keys, is_random: false })
     }
 }
 

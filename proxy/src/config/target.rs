@@ -60,6 +60,13 @@ pub enum Record {
 }
 
 impl Target {
+    /// Whether it is the same server as `other`, reached and asked in the same way: connections and processes of the one
+    /// serve the other.
+    pub(crate) fn is_reached_like(&self, other: &Self) -> bool {
+        (&self.endpoint, &self.ca, &self.client, &self.credential)
+            == (&other.endpoint, &other.ca, &other.client, &other.credential)
+    }
+
     pub(super) fn build(
         raw: RawTarget<'_>,
         public_url: Option<&PublicUrl>,

@@ -3,7 +3,8 @@
 use std::{
     collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use ipnet::IpNet;
@@ -51,6 +52,10 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// The MCP servers behind the proxy: at least one, each name once.
     pub targets: Vec<Target>,
+    /// The file that it was read from, where it was one, and the paths that it names, folders among them.
+    pub files: Vec<PathBuf>,
+    /// When the files that it names were read, or shortly before.
+    pub read_at: SystemTime,
     /// What works but deserves a second look, one sentence each; the proxy logs them at start.
     pub warnings: Vec<String>,
 }
@@ -81,6 +86,7 @@ impl Config {
     }
 
     fn build(root: &Section<'_>) -> Option<Self> {
+        let read_at = SystemTime::now();
         let reader = root.reader();
         let mut warnings = Vec::new();
         let raw = RawConfig::read(root);
@@ -149,6 +155,8 @@ impl Config {
             limits,
             issuers,
             targets: targets.into_iter().collect::<Option<_>>()?,
+            files: reader.files(),
+            read_at,
             warnings,
         })
     }

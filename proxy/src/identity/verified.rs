@@ -67,6 +67,16 @@ impl VerifiedTokens {
         shard.insert(digest, verified);
     }
 
+    /// A memory of its own, with the tokens of those issuers that `is_kept` names.
+    pub(super) fn of_issuers(&self, is_kept: impl Fn(&str) -> bool) -> Self {
+        let shards = self.shards.each_ref().map(|shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = shard.iter().filter(|(_, one)| is_kept(&one.principal.issuer));
+            Mutex::new(kept.map(|(digest, one)| (*digest, one.clone())).collect())
+        });
+        Self { shards }
+    }
+
     fn shard(&self, digest: &TokenDigest) -> MutexGuard<'_, HashMap<TokenDigest, Verified>> {
         // A panic while the lock was held leaves a map that is whole: every change to it is one call.
         self.shards[usize::from(digest.0[0]) % SHARDS]

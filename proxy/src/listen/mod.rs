@@ -2,20 +2,19 @@
 
 mod address;
 mod connection;
+mod room;
 mod stalled;
 mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +26,7 @@ use crate::client_side::AnswerBody;
 use crate::config::Limits;
 use crate::socket;
 use connection::Protocol;
+use room::Room;
 
 /// Time for a client to finish the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,6 +57,14 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
 
     /// Hears of what could not be read.
     fn unreadable(&self, peer: Peer, why: Unreadable);
+
+    /// How a connection that is accepted now is served, to its end.
+    fn terms(&self) -> Terms;
+
+    /// Waits until the terms are others. For ever, where they stay. Safe to cancel.
+    fn changed(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 }
 
 /// How a listener serves.
@@ -64,34 +72,40 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
 pub(crate) struct Terms {
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) limits: Limits,
-    /// No new connections; each finishes its answer.
+    /// Each connection finishes its answer.
     pub(crate) stopping: CancellationToken,
-    /// All end now.
-    pub(crate) cut: CancellationToken,
 }
 
 /// Serves connections until `stopping`, then lets each finish its answer, until `cut`.
 ///
 /// Returns once no connection is left.
-pub(crate) async fn serve(listener: TcpListener, terms: Terms, service: impl Service) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    mut service: impl Service,
+    stopping: CancellationToken,
+    cut: CancellationToken,
+) {
     let connections = TaskTracker::new();
-    let room = Arc::new(Semaphore::new(terms.limits.connections));
+    let mut room = Room::new(service.terms().limits.connections);
     loop {
         // Those that find no room wait in the operating system's queue.
         let accepted = async {
-            let place = Arc::clone(&room).acquire_owned().await;
+            let place = room.place().await;
             (listener.accept().await, place)
         };
         let (accepted, place) = tokio::select! {
             accepted = accepted => accepted,
-            () = terms.stopping.cancelled() => break,
+            () = service.changed() => {
+                room.resize(service.terms().limits.connections);
+                continue;
+            }
+            () = stopping.cancelled() => break,
         };
         match accepted {
             Ok((stream, address)) => {
-                let (terms, service) = (terms.clone(), service.clone());
+                let (terms, service, cut) = (service.terms(), service.clone(), cut.clone());
                 connections.spawn(async move {
                     let _place = place;
-                    let cut = terms.cut.clone();
                     tokio::select! {
                         () = one_connection(stream, address, terms, service) => {}
                         () = cut.cancelled() => {}
@@ -125,9 +139,7 @@ async fn one_connection(stream: TcpStream, address: SocketAddr, terms: Terms, se
             async move { Ok::<_, Infallible>(answer.await) }
         })
     };
-    let Terms {
-        tls, limits, stopping, ..
-    } = terms;
+    let Terms { tls, limits, stopping } = terms;
     let (protocol, unreadable) = match tls {
         None => {
             let plain = Protocol::Http1;

@@ -48,6 +48,13 @@ impl InFlight {
         }
     }
 
+    /// From now on frames of this target may go to the spool, if there is one.
+    pub(super) fn cover(&self, target: &str) {
+        if let Some(spooling) = &self.spooling {
+            spooling.cover(target);
+        }
+    }
+
     /// The spool, if frames of this target may go there.
     pub(super) fn spool_of(&self, target: &str) -> Option<&Spooling> {
         self.spooling.as_ref().filter(|spooling| spooling.covers(target))

@@ -149,6 +149,12 @@ impl Recorder {
         self.writer.id
     }
 
+    /// From now on frames of this target may be spooled, where there is a spool. Only for a name that no frame of this
+    /// writer has: the order of frames under a session key is that of one way.
+    pub fn spool_frames_of(&self, target: &str) {
+        self.writer.in_flight.cover(target);
+    }
+
     /// A draft of `frame`, which the caller fills but for what the recorder owns: writer, segment, sequence numbers,
     /// time and monotonic time, counters, `segment`, payload and its size, salts, commitments, hashes. A `payload`
     /// has at most [`tapedeck_schemas::MAX_PART`] bytes.

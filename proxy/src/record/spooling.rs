@@ -10,7 +10,7 @@
 //! under one lock; from then on frames go to Kafka again. The files of the last lap stay until Kafka has all of it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tapedeck_schemas::SessionKey;
 use uuid::Uuid;
@@ -27,7 +27,8 @@ const HEADROOM: usize = 2_048;
 #[derive(Debug)]
 pub(super) struct Spooling {
     pub(super) spool: Spool,
-    targets: SpooledTargets,
+    /// Grows only: what a session key's frames wait for must not change while some of them wait.
+    targets: RwLock<SpooledTargets>,
     route: Mutex<Route>,
     metrics: Metrics,
 }
@@ -78,7 +79,7 @@ impl Spooling {
         metrics.spool(spool.bytes());
         Self {
             spool,
-            targets,
+            targets: RwLock::new(targets),
             route: Mutex::new(Route {
                 way,
                 last_number: 0,
@@ -90,7 +91,14 @@ impl Spooling {
 
     /// Whether frames of this target may be spooled.
     pub(super) fn covers(&self, target: &str) -> bool {
-        self.targets.0.contains(target)
+        let targets = self.targets.read().unwrap_or_else(PoisonError::into_inner);
+        targets.0.contains(target)
+    }
+
+    /// From now on this target's frames may be spooled. There are none of it yet.
+    pub(super) fn cover(&self, target: &str) {
+        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        targets.0.insert(target.to_owned());
     }
 
     /// The statement that has to be on record before any frame of this writer. None: Kafka has it.

@@ -9,6 +9,7 @@ mod malformed;
 mod outcomes;
 mod passing;
 mod refusals;
+mod reload;
 mod revisions;
 mod rig;
 mod spool;

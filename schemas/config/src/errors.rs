@@ -1,6 +1,6 @@
 //! What is wrong with a configuration file: all of it, in the order of the file.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, path::PathBuf};
 
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub struct Problem {
 pub struct Errors {
     file: String,
     problems: Vec<Problem>,
+    files: Vec<PathBuf>,
 }
 
 impl Errors {
@@ -36,6 +37,7 @@ impl Errors {
         Self {
             file: file.to_owned(),
             problems,
+            files: Vec::new(),
         }
     }
 
@@ -48,12 +50,24 @@ impl Errors {
                 column: 0,
                 message,
             }],
+            files: Vec::new(),
         }
+    }
+
+    /// The same, found while these files were looked at.
+    pub(crate) fn found_in(self, files: Vec<PathBuf>) -> Self {
+        Self { files, ..self }
     }
 
     /// The file's name as it was given.
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// The file, where it is one, and the paths that it names, as far as they were found: when one of them has changed, it
+    /// is worth another try.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// The problems, in the order of the file.

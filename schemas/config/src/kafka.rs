@@ -12,8 +12,8 @@ use crate::{OneOrMany, Section};
 
 pub use topics::Topics;
 
-/// How to reach Kafka. Debug shows no secret.
-#[derive(Clone, Debug)]
+/// How to reach Kafka. Debug shows no secret. Equal to another where brokers, topics and all options are.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kafka {
     /// Brokers to start from, each `host:port`; at least one.
     pub brokers: Vec<String>,
@@ -39,6 +39,14 @@ impl fmt::Debug for OptionValue {
         }
     }
 }
+
+impl PartialEq for OptionValue {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for OptionValue {}
 
 impl OptionValue {
     fn expose(&self) -> &str {

@@ -51,6 +51,8 @@ pub struct Reader {
     base: PathBuf,
     environment: Environment,
     problems: RefCell<Vec<(Range<usize>, String)>>,
+    /// The file itself, where it is one, and every path in it.
+    files: RefCell<Vec<PathBuf>>,
 }
 
 impl Reader {
@@ -62,7 +64,15 @@ impl Reader {
 
     /// The path as written in the file, made relative to the file's directory when it is not absolute.
     pub fn path(&self, written: &str) -> PathBuf {
-        self.base.join(written)
+        let path = self.base.join(written);
+        self.files.borrow_mut().push(path.clone());
+        path
+    }
+
+    /// The file that is read, and the paths that were found in it so far, folders among them: what a service has to watch
+    /// to learn that its configuration has changed.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.files.borrow().clone()
     }
 
     /// Where environment variables are looked up.
@@ -82,10 +92,17 @@ impl Reader {
 /// and nothing else), or the problems that the walk found.
 pub fn read<T>(path: &Path, build: impl FnOnce(&Section<'_>) -> Option<T>) -> Result<T, Errors> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Errors::whole(&name, format!("the configuration file cannot be read: {error}")))?;
-    let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    read_at(&name, &text, base, Environment::Process, build)
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("the configuration file cannot be read: {error}");
+        Errors::whole(&name, message).found_in(vec![path.to_owned()])
+    })?;
+    let from = Source {
+        name: &name,
+        text: &text,
+        base: path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        file: Some(path.to_owned()),
+    };
+    read_at(from, Environment::Process, build)
 }
 
 /// [`read`] for text that is at hand: `name` stands for the file in messages, relative paths start in the current
@@ -109,16 +126,30 @@ pub fn read_text_with<T>(
     environment: Environment,
     build: impl FnOnce(&Section<'_>) -> Option<T>,
 ) -> Result<T, Errors> {
-    read_at(name, text, PathBuf::new(), environment, build)
+    let from = Source {
+        name,
+        text,
+        base: PathBuf::new(),
+        file: None,
+    };
+    read_at(from, environment, build)
+}
+
+/// A text to read.
+struct Source<'a> {
+    name: &'a str,
+    text: &'a str,
+    base: PathBuf,
+    file: Option<PathBuf>,
 }
 
 fn read_at<T>(
-    name: &str,
-    text: &str,
-    base: PathBuf,
+    from: Source<'_>,
     environment: Environment,
     build: impl FnOnce(&Section<'_>) -> Option<T>,
 ) -> Result<T, Errors> {
+    let Source { name, text, base, file } = from;
+    let files: Vec<PathBuf> = file.into_iter().collect();
     // After a syntax error the tables are a guess, and every further message would be one too.
     let (root, syntax) = DeTable::parse_recoverable(text);
     if !syntax.is_empty() {
@@ -126,22 +157,25 @@ fn read_at<T>(
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
             (error.span().unwrap_or(0..0), format!("not TOML: {message}"))
         });
-        return Err(Errors::new(name, text, found.collect()));
+        return Err(Errors::new(name, text, found.collect()).found_in(files));
     }
     let reader = Reader {
         base,
         environment,
         problems: RefCell::default(),
+        files: RefCell::new(files),
     };
     let built = {
         let section = Section::root(&reader, root.get_ref());
         build(&section)
         // The section reports unknown keys as it is dropped here.
     };
-    let problems = reader.problems.into_inner();
+    let (problems, files) = (reader.problems.into_inner(), reader.files.into_inner());
     match built {
         Some(config) if problems.is_empty() => Ok(config),
-        None if problems.is_empty() => Err(Errors::whole(name, "the configuration is incomplete".to_owned())),
-        _ => Err(Errors::new(name, text, problems)),
+        None if problems.is_empty() => {
+            Err(Errors::whole(name, "the configuration is incomplete".to_owned()).found_in(files))
+        }
+        _ => Err(Errors::new(name, text, problems).found_in(files)),
     }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn own_broker() -> Broker {
 }
 
 /// The broker that the tests of this binary share: its address.
-async fn shared_broker() -> String {
+pub(crate) async fn shared_broker() -> String {
     static BROKER: OnceCell<Broker> = OnceCell::const_new();
     BROKER.get_or_init(own_broker).await.bootstrap()
 }
@@ -94,6 +94,11 @@ impl Rig {
     /// Before a target that is a program, as these settings of it have it.
     pub(crate) async fn bridged(settings: &str) -> Self {
         Self::to(Target::nowhere(), "http://127.0.0.1:9", "", settings).await
+    }
+
+    /// Where the settings say how the target is reached.
+    pub(crate) async fn reached(target: Target, settings: &str) -> Self {
+        Self::to(target, "http://127.0.0.1:9", "", settings).await
     }
 
     async fn to(target: Target, public_url: &str, top: &str, settings: &str) -> Self {
