@@ -1,19 +1,22 @@
-//! Requests to one target over HTTP/1.1, on kept connections, each sent at most once.
+//! Requests to one target over HTTP/1.1 or HTTP/2, on kept connections, each sent at most once.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
+use hyper::client::conn::TrySendError;
 
 use super::bridge::{Lost, Pipe};
 use super::connect::{ConnectError, Connector};
 use super::credential::CredentialError;
-use super::idle::IdleConnections;
+use super::http2::Stream;
+use super::pool::{Alone, Connection, Pool};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,36 +41,37 @@ pub(crate) enum SendError {
 /// The connections of one target.
 pub(crate) struct Client {
     connector: Connector,
-    idle: Arc<IdleConnections>,
+    pool: Arc<Pool>,
 }
 
 impl Client {
     pub(crate) fn new(connector: Connector) -> Self {
         Self {
             connector,
-            idle: Arc::default(),
+            pool: Arc::default(),
         }
     }
 
     /// Sends the request on a kept connection or a new one, and waits for the answer's head as long as it takes.
     ///
     /// Only a request that hyper gives back, because no byte of it was written, is tried on another connection: a
-    /// request is never sent twice. Dropping the future closes the connection.
+    /// request is never sent twice. That one which an HTTP/2 target refused (RFC 9113, section 8.7) was not acted on is
+    /// the target's word alone: it is lost, too. Dropping the future closes the connection, or resets the stream.
     pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<UpstreamAnswer, SendError> {
         loop {
-            let (mut sender, kept) = match self.idle.take() {
-                Some(sender) => (sender, true),
-                None => (self.connector.connect().await.map_err(SendError::NotSent)?, false),
+            let (connection, is_kept) = match self.pool.take() {
+                Some(connection) => (connection, true),
+                None => (self.connect().await.map_err(SendError::NotSent)?, false),
             };
-            let mut failed = match sender.try_send_request(request).await {
-                Ok(response) => {
+            let mut failed = match self.on(connection, request).await {
+                Ok((response, kept)) => {
                     let (head, body) = response.into_parts();
                     if head.status == StatusCode::SWITCHING_PROTOCOLS {
                         return Err(SendError::Switched);
                     }
                     let body = UpstreamBody {
                         source: Source::Http(body),
-                        kept: Some((sender, Arc::clone(&self.idle))),
+                        kept: Some(kept),
                     };
                     return Ok(UpstreamAnswer {
                         status: head.status,
@@ -79,12 +83,64 @@ impl Client {
             };
             match failed.take_message() {
                 // At most once per kept connection, each of which is gone by then.
-                Some(unsent) if kept => request = unsent,
+                Some(unsent) if is_kept => request = unsent,
                 Some(_) => return Err(SendError::NotSent(ConnectError::Http(failed.into_error()))),
                 None => return Err(SendError::Lost(failed.into_error())),
             }
         }
     }
+
+    async fn connect(&self) -> Result<Connection, ConnectError> {
+        let opened = self.connector.connect().await?;
+        self.pool.add(opened).ok_or(ConnectError::NoStream)
+    }
+
+    /// Sends the request on this connection, in the form that its protocol has.
+    async fn on(
+        &self,
+        connection: Connection,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Kept), TrySendError<Request<Full<Bytes>>>> {
+        let authority = self.connector.authority();
+        match connection {
+            Connection::Http1(mut sender) => {
+                let response = sender.try_send_request(for_http1(request, authority)).await?;
+                Ok((response, Kept::Alone(sender, Arc::clone(&self.pool))))
+            }
+            Connection::Http2(mut sender, stream) => {
+                let response = sender.try_send_request(for_http2(request, authority)).await?;
+                stream.heard();
+                Ok((response, Kept::Shared(stream)))
+            }
+        }
+    }
+}
+
+/// A request whose target is a path, and whose host is a field (RFC 9112, section 3.2.1).
+fn for_http1(mut request: Request<Full<Bytes>>, authority: &Authority) -> Request<Full<Bytes>> {
+    let host = HeaderValue::from_str(authority.as_str()).expect("an authority is visible ASCII");
+    *request.uri_mut() = Uri::from(path_of(&request));
+    *request.version_mut() = Version::HTTP_11;
+    request.headers_mut().insert(HOST, host);
+    request
+}
+
+/// A request whose target is a URL, of which the protocol makes `:scheme`, `:authority` and `:path`, in the place of the host
+/// field (RFC 9113, section 8.3.1). It is spoken over TLS only.
+fn for_http2(mut request: Request<Full<Bytes>>, authority: &Authority) -> Request<Full<Bytes>> {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTPS);
+    parts.authority = Some(authority.clone());
+    parts.path_and_query = Some(path_of(&request));
+    *request.uri_mut() = Uri::from_parts(parts).expect("scheme, authority and path are there");
+    *request.version_mut() = Version::HTTP_2;
+    request.headers_mut().remove(HOST);
+    request
+}
+
+fn path_of(request: &Request<Full<Bytes>>) -> PathAndQuery {
+    let path = request.uri().path_and_query().cloned();
+    path.unwrap_or_else(|| PathAndQuery::from_static("/"))
 }
 
 /// A target's answer: its head, and its body to be read.
@@ -94,10 +150,28 @@ pub(crate) struct UpstreamAnswer {
     pub(crate) body: UpstreamBody,
 }
 
-/// The body of an answer. Its connection is kept once it was read to the end, and closed if it is dropped before.
+/// The body of an answer. Its connection takes another request once it was read to the end. If it is dropped before, an
+/// HTTP/1.1 connection is closed, and an HTTP/2 stream reset.
 pub(crate) struct UpstreamBody {
     source: Source,
-    kept: Option<(SendRequest<Full<Bytes>>, Arc<IdleConnections>)>,
+    kept: Option<Kept>,
+}
+
+/// The connection on which an answer comes.
+enum Kept {
+    Alone(Alone, Arc<Pool>),
+    /// Its place is free when this is dropped.
+    Shared(Stream),
+}
+
+impl Kept {
+    /// The answer was read to its end.
+    fn release(self) {
+        match self {
+            Self::Alone(sender, pool) => pool.put(sender),
+            Self::Shared(stream) => drop(stream),
+        }
+    }
 }
 
 enum Source {
@@ -146,8 +220,8 @@ impl UpstreamBody {
         };
         loop {
             let Some(frame) = body.frame().await else {
-                if let Some((sender, idle)) = self.kept.take() {
-                    idle.put(sender);
+                if let Some(kept) = self.kept.take() {
+                    kept.release();
                 }
                 return Ok(None);
             };
@@ -166,8 +240,8 @@ impl UpstreamBody {
             Source::Whole(bytes) => bytes.is_empty(),
             Source::Pipe(_) => false,
         };
-        if over && let Some((sender, idle)) = self.kept.take() {
-            idle.put(sender);
+        if over && let Some(kept) = self.kept.take() {
+            kept.release();
         }
         over
     }

@@ -4,9 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::{self, SendRequest};
+use http::uri::Authority;
+use hyper::client::conn::http1;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -16,11 +15,16 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::credential::ClientError;
+use super::http2::Multiplexed;
+use super::pool::{Alone, Opened};
 use crate::config::Tls;
 use crate::socket;
 
 /// Time for TCP and TLS together: a target that takes longer is taken for away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// HTTP/2 over TLS (RFC 9113, section 3.2). Without TLS it is not spoken: nothing would tell whether the target does.
+const HTTP2: &[u8] = b"h2";
 
 /// Why there is no connection. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,8 @@ pub(crate) enum ConnectError {
     Tls(#[source] io::Error),
     #[error("HTTP: {0}")]
     Http(#[source] hyper::Error),
+    #[error("it takes no requests on its connections")]
+    NoStream,
     #[error("it does not start: {0}")]
     Start(#[source] io::Error),
 }
@@ -56,6 +62,8 @@ pub(crate) enum TargetError {
 pub(crate) struct Connector {
     host: String,
     port: u16,
+    /// The target's own name: servers refuse a foreign one, to be safe from DNS rebinding.
+    authority: Authority,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
@@ -74,6 +82,8 @@ impl Connector {
             Host::Ipv6(address) => address.to_string(),
         };
         let port = url.port_or_known_default().ok_or(TargetError::Name)?;
+        let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        let authority = Authority::try_from(authority).map_err(|_| TargetError::Name)?;
         let tls = if url.scheme() == "https" {
             let name = ServerName::try_from(host.clone()).map_err(|_| TargetError::Name)?;
             let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -86,37 +96,55 @@ impl Connector {
                     .with_client_auth_cert(chain.clone(), key.clone_key())
                     .map_err(TargetError::Client)?,
             };
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
             Some((TlsConnector::from(Arc::new(config)), name))
         } else {
             None
         };
-        Ok(Self { host, port, tls })
+        Ok(Self {
+            host,
+            port,
+            authority,
+            tls,
+        })
     }
 
-    /// A connection that is ready for its first request.
-    pub(crate) async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ConnectError> {
+    /// Host, and port where it is not the scheme's own.
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// A connection that is ready for its first request, by HTTP/2 where the target prefers it.
+    pub(super) async fn connect(&self) -> Result<Opened, ConnectError> {
         tokio::time::timeout(CONNECT_TIMEOUT, self.open())
             .await
             .map_err(|_| ConnectError::Timeout)?
     }
 
-    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, ConnectError> {
+    async fn open(&self) -> Result<Opened, ConnectError> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port))
             .await
             .map_err(ConnectError::Tcp)?;
         socket::prepare(&tcp).map_err(ConnectError::Tcp)?;
         match &self.tls {
-            None => handshake(TokioIo::new(tcp)).await,
+            None => handshake(TokioIo::new(tcp)).await.map(Opened::Alone),
             Some((connector, name)) => {
                 let stream = connector.connect(name.clone(), tcp).await.map_err(ConnectError::Tls)?;
-                handshake(TokioIo::new(stream)).await
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+                let io = TokioIo::new(stream);
+                match is_http2 {
+                    true => Multiplexed::handshake(io)
+                        .await
+                        .map(Opened::Shared)
+                        .map_err(ConnectError::Http),
+                    false => handshake(io).await.map(Opened::Alone),
+                }
             }
         }
     }
 }
 
-async fn handshake<T>(io: T) -> Result<SendRequest<Full<Bytes>>, ConnectError>
+async fn handshake<T>(io: T) -> Result<Alone, ConnectError>
 where
     T: Read + Write + Unpin + Send + 'static,
 {

@@ -1,7 +1,6 @@
 //! The one place from which anything is sent to a target.
 
 use bytes::Bytes;
-use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
@@ -34,8 +33,6 @@ pub(crate) struct Http {
     client: Client,
     /// Of the target's configured URL. The client's query does not pass: nothing records it.
     path: Uri,
-    /// The target's own name: servers refuse a foreign one, to be safe from DNS rebinding.
-    host: HeaderValue,
     credential: Option<HeldCredential>,
 }
 
@@ -65,18 +62,15 @@ impl Upstream {
             None => url.path().to_owned(),
         };
         let path = PathAndQuery::try_from(path).map_err(|_| TargetError::Name)?;
-        let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
         let client = Client::new(Connector::new(url, target.ca.as_deref(), target.client.as_ref())?);
-        let host = HeaderValue::from_str(host).map_err(|_| TargetError::Name)?;
         let credential = target.credential.as_ref().map(HeldCredential::new).transpose()?;
         if is_stream {
-            let stream = EventStream::new(client, url.clone(), host, credential);
+            let stream = EventStream::new(client, url.clone(), credential);
             return Ok(Self::Bridged(Bridge::stream(stream)));
         }
         Ok(Self::Http(Http {
             client,
             path: Uri::from(path),
-            host,
             credential,
         }))
     }
@@ -102,7 +96,6 @@ pub(crate) async fn forward(
     *request.uri_mut() = upstream.path.clone();
     let fields = request.headers_mut();
     *fields = headers::for_target(asked.headers);
-    fields.insert(HOST, upstream.host.clone());
     // The client's own value is tagged: no target would know it.
     fields.remove(SESSION_ID);
     if asked.modern {

@@ -12,7 +12,7 @@ use hyper::client::conn::http1::SendRequest;
 const MOST: usize = 256;
 /// Longest time a connection waits. Below the 5 s after which common servers (Node, uvicorn) close theirs: a request that
 /// meets such a close on its way may have been seen, so it could not be tried again.
-const LONGEST: Duration = Duration::from_secs(4);
+pub(super) const LONGEST: Duration = Duration::from_secs(4);
 
 struct Idle {
     sender: SendRequest<Full<Bytes>>,

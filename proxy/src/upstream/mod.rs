@@ -6,7 +6,9 @@ mod connect;
 mod credential;
 mod forward;
 mod headers;
+mod http2;
 mod idle;
+mod pool;
 
 pub(crate) use client::{SendError, UpstreamAnswer, UpstreamBody};
 pub(crate) use credential::CredentialError;

@@ -3,6 +3,7 @@
 mod bridged;
 mod browsers;
 mod ends;
+mod http2;
 mod kafka_away;
 mod limits;
 mod malformed;

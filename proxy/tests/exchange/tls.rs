@@ -22,15 +22,30 @@ use crate::rig::{Reply, Rig, Target, of_kind};
 use crate::{RESULT, call};
 
 /// An authority, and a certificate of it for this machine's address.
-struct Certified {
+pub(crate) struct Certified {
     authority: CertificateDer<'static>,
-    authority_pem: String,
+    pub(crate) authority_pem: String,
     certificate: CertificateDer<'static>,
     certificate_pem: String,
     key: KeyPair,
 }
 
-fn certified() -> Certified {
+impl Certified {
+    /// A server's end of TLS that prefers these protocols, the first one most.
+    pub(crate) fn acceptor(&self, protocols: &[&[u8]]) -> TlsAcceptor {
+        let key = PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key");
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certificate.clone()], key)
+            .expect("a certificate and its key");
+        config.alpn_protocols = protocols.iter().map(|one| one.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+pub(crate) fn certified() -> Certified {
     let authority_key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -55,20 +70,10 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 
 /// A target behind TLS.
 async fn secured(by: &Certified) -> Target {
-    let key = PrivateKeyDer::try_from(by.key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![by.certificate.clone()], key)
-        .expect("a certificate and its key");
-    Target::start_behind(Some(TlsAcceptor::from(Arc::new(config))), |_| async {
-        Reply::json(RESULT)
-    })
-    .await
+    Target::start_behind(Some(by.acceptor(&[])), |_| async { Reply::json(RESULT) }).await
 }
 
-fn written(folder: &TempDir, name: &str, text: &str) -> String {
+pub(crate) fn written(folder: &TempDir, name: &str, text: &str) -> String {
     let path = folder.path().join(name);
     std::fs::write(&path, text).expect("written");
     let path: &Path = &path;

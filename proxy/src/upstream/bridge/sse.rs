@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use tapedeck_wire::events::Splitter;
@@ -25,22 +25,15 @@ const ENDPOINT_TIME: Duration = Duration::from_secs(30);
 pub(in crate::upstream) struct Stream {
     client: Arc<Client>,
     url: Url,
-    host: HeaderValue,
     /// One that is the same for every caller: configuration takes no other for such a target.
     credential: Option<Arc<HeldCredential>>,
 }
 
 impl Stream {
-    pub(in crate::upstream) fn new(
-        client: Client,
-        url: Url,
-        host: HeaderValue,
-        credential: Option<HeldCredential>,
-    ) -> Self {
+    pub(in crate::upstream) fn new(client: Client, url: Url, credential: Option<HeldCredential>) -> Self {
         Self {
             client: Arc::new(client),
             url,
-            host,
             credential: credential.map(Arc::new),
         }
     }
@@ -100,7 +93,6 @@ impl Stream {
         let poster = Self {
             client: Arc::clone(&self.client),
             url: endpoint,
-            host: self.host.clone(),
             credential: self.credential.clone(),
         };
         let posting = async move {
@@ -139,7 +131,6 @@ impl Stream {
         let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
         let uri = Uri::try_from(path).map_err(|error| ConnectError::Start(std::io::Error::other(error)))?;
         let mut fields = HeaderMap::new();
-        fields.insert(HOST, self.host.clone());
         match method {
             Method::GET => fields.insert(ACCEPT, HeaderValue::from_static("text/event-stream")),
             _ => fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json")),
