@@ -9,6 +9,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ pub use proxy::{Credential, Issuer, Proxy, ProxyOptions, Target};
 const START: Duration = Duration::from_secs(60);
 
 /// How long a service may take to finish what it has begun.
-const GRACE: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(40);
 
 /// Where Kafka's brokers are, and under which names.
 #[derive(Debug, Clone, Serialize)]
@@ -140,9 +141,9 @@ impl Service {
         self.server.kill();
     }
 
-    /// Lets it finish what it has begun and end.
-    pub async fn stop(&self) {
-        self.server.stop(GRACE).await;
+    /// Lets it finish what it has begun and end (SIGTERM); says how it ended.
+    pub async fn stop(&self) -> ExitStatus {
+        self.server.stop(GRACE).await
     }
 
     /// Starts it again, as it was, and waits until it is ready; kills it first if it still runs.

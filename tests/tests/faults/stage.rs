@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::json;
 use tapedeck_dev::broker::{Broker, BrokerKind};
@@ -188,7 +190,14 @@ impl Scene {
             for partition in described.partitions() {
                 list.add_partition(&topic, partition.id());
             }
-            let committed = consumer.committed_offsets(list, request)?;
+            let committed = match consumer.committed_offsets(list, request) {
+                Ok(committed) => committed,
+                // A broker that has just come back looks for its groups first.
+                Err(KafkaError::MetadataFetch(RDKafkaErrorCode::NotCoordinator)) => {
+                    return Ok(vec!["the group has no coordinator yet".to_owned()]);
+                }
+                Err(error) => return Err(error.into()),
+            };
             let mut behind = Vec::new();
             for element in committed.elements() {
                 let (_, end) = consumer.fetch_watermarks(&topic, element.partition(), request)?;
@@ -217,39 +226,18 @@ pub(crate) struct Front {
 impl Front {
     /// Starts both, and gets tokens for so many callers.
     pub(crate) async fn start(stage: &Stage, scene: &Scene, callers: usize) -> anyhow::Result<Self> {
+        Self::recording(stage, scene, callers, "required").await
+    }
+
+    /// As [`Front::start`], where the target's `record` is this.
+    pub(crate) async fn recording(stage: &Stage, scene: &Scene, callers: usize, record: &str) -> anyhow::Result<Self> {
         let options = ProbeOptions {
             stateless: true,
             json: true,
             ..ProbeOptions::default()
         };
         let probe = Probe::start(&stage.node, options, stage.site()).await?;
-        let issuer = Issuer {
-            url: stage.identity.issuer().to_owned(),
-            audiences: Vec::new(),
-            groups_claim: None,
-        };
-        let target = Target {
-            name: "probe".to_owned(),
-            url: probe.url().to_owned(),
-            allow_groups: vec![GROUP.to_owned()],
-            credential: None,
-        };
-        let options = ProxyOptions {
-            port: None,
-            admin_port: None,
-            kafka: scene.kafka.clone(),
-            issuers: vec![issuer],
-            targets: vec![target],
-            tag_key: None,
-            more: json!({ "kafka": { "options": { "reconnect.backoff.max.ms": "500" } } }),
-            environment: Vec::new(),
-        };
-        let proxy = Proxy::start(&options, stage.site()).await?;
-        let endpoint = proxy.endpoint("probe");
-        let mut tokens = Vec::new();
-        for machine in stage.identity.machines().iter().take(callers) {
-            tokens.push(stage.identity.machine_token(machine, &endpoint).await?);
-        }
+        let (proxy, tokens) = proxy_before(stage, scene, callers, probe.url(), record).await?;
         Ok(Self { proxy, probe, tokens })
     }
 
@@ -268,4 +256,50 @@ impl Front {
             every,
         })
     }
+}
+
+/// A proxy before the target `probe`, which is at `url`, and tokens of so many callers.
+pub(crate) async fn proxy_before(
+    stage: &Stage,
+    scene: &Scene,
+    callers: usize,
+    url: &str,
+    record: &str,
+) -> anyhow::Result<(Proxy, Vec<AccessToken>)> {
+    let issuer = Issuer {
+        url: stage.identity.issuer().to_owned(),
+        audiences: Vec::new(),
+        groups_claim: None,
+    };
+    let target = Target {
+        name: "probe".to_owned(),
+        url: url.to_owned(),
+        allow_groups: vec![GROUP.to_owned()],
+        credential: None,
+    };
+    let as_recorded = json!({
+        "name": target.name, "url": target.url, "allow_groups": target.allow_groups,
+        "record": record, "allow_single_copy": true,
+    });
+    let options = ProxyOptions {
+        port: None,
+        admin_port: None,
+        kafka: scene.kafka.clone(),
+        issuers: vec![issuer],
+        targets: vec![target],
+        tag_key: None,
+        more: json!({
+            "kafka": { "options": { "reconnect.backoff.max.ms": "500" } },
+            "spool": { "dir": "spool" },
+            "target": [as_recorded],
+        }),
+        environment: Vec::new(),
+    };
+    let proxy = Proxy::start(&options, stage.site()).await?;
+    let endpoint = proxy.endpoint("probe");
+    let mut tokens = Vec::new();
+    for machine in stage.identity.machines().iter().take(callers) {
+        tokens.push(stage.identity.machine_token(machine, &endpoint).await?);
+    }
+    Ok((proxy, tokens))
 }
