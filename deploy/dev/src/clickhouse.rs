@@ -130,8 +130,35 @@ impl ClickHouse {
         login: Option<Login>,
         site: Site<'_>,
     ) -> Result<Self, ClickHouseError> {
+        Self::launch(kind, port, login, &[], site).await
+    }
+
+    /// As [`start`](Self::start) with a `login`, and with further users: the texts of files for `users.d`.
+    ///
+    /// # Errors
+    /// When it cannot be installed or started; the error quotes its log.
+    pub async fn with_users(
+        kind: ClickHouseKind,
+        login: Login,
+        users: &[&str],
+        site: Site<'_>,
+    ) -> Result<Self, ClickHouseError> {
+        Self::launch(kind, None, Some(login), users, site).await
+    }
+
+    async fn launch(
+        kind: ClickHouseKind,
+        port: Option<u16>,
+        login: Option<Login>,
+        users: &[&str],
+        site: Site<'_>,
+    ) -> Result<Self, ClickHouseError> {
         let port = ports::pick(port)?;
         let room = site.run.room("clickhouse")?;
+        for (number, text) in users.iter().enumerate() {
+            fs::create_dir_all(room.join("users.d"))?;
+            fs::write(room.join("users.d").join(format!("{number}.xml")), text)?;
+        }
         let lifeline = Lifeline::create(room.join("lifeline"))?;
         let log = site.run.log(&room);
         let plan = Plan {
