@@ -173,11 +173,12 @@ fn round(records: &[Vec<u8>], redactor: &Redactor) -> Result<Vec<(&'static str, 
     }
     stage("sessions, parts")?;
     let mut rows = Vec::with_capacity(FRAMES);
+    let retention: Arc<str> = "standard".into();
     for message in messages {
         let places: Vec<_> = message
             .frames
             .iter()
-            .map(|waiting| (waiting.offset, waiting.with))
+            .map(|waiting| (waiting.offset, waiting.with.clone()))
             .collect();
         let frames = message.frames.into_iter().map(|waiting| waiting.frame).collect();
         let clean = redaction::clean(frames, message.body, redactor);
@@ -188,6 +189,9 @@ fn round(records: &[Vec<u8>], redactor: &Redactor) -> Result<Vec<(&'static str, 
             verdict: Verdict::Intact,
             truncated: false,
             place,
+            answers: None,
+            message_size: 0,
+            retention: Arc::clone(&retention),
         }));
     }
     stage("redact bodies")?;

@@ -1,6 +1,7 @@
 //! The life of a batch, in [`Loader::load`].
 
 mod farewell;
+mod making;
 mod once;
 mod seen;
 mod store;
@@ -14,12 +15,15 @@ use tapedeck_schemas::{DeadLetter, SessionKey};
 use tracing::{debug, warn};
 use uuid::Uuid;
 
+use crate::calls::Calls;
 use crate::duplicates::Segments;
 use crate::metrics::Metrics;
-use crate::parts::{Message, Parts, Waiting};
+use crate::orders::Orders;
+use crate::parts::{Parts, Waiting};
 use crate::publish::Publisher;
-use crate::record::{Record, Undecodable};
-use crate::redaction::{self, CleanFrame};
+use crate::record::Record;
+use crate::redaction;
+use crate::retention::Retention;
 use crate::rows::{Origin, Row, Verdict};
 use crate::sessions::{Event, Place, Sessions};
 use crate::sink::{Loaded, ServerClock, Sink};
@@ -57,6 +61,8 @@ pub struct Loader {
     pub lease: Duration,
     /// Microseconds without a frame that end a session.
     pub idle: i64,
+    /// How long rows are kept.
+    pub retention: Retention,
     /// Whether the partition is ours; `None` where nobody else can have it.
     standing: Option<Standing>,
     state: State,
@@ -71,6 +77,8 @@ struct State {
     sessions: Sessions,
     parts: Parts<Known>,
     clean: redaction::Known,
+    /// Whose frames are erased as they are loaded.
+    orders: Orders,
 }
 
 /// What is known of a frame that waits for the rest of its message.
@@ -79,6 +87,7 @@ struct Known {
     kafka_time: i64,
     verdict: Verdict,
     place: Place,
+    answers: Option<Uuid>,
 }
 
 impl std::fmt::Debug for Loader {
@@ -104,6 +113,8 @@ pub struct Tools {
     pub lease: Duration,
     /// Without a frame for so long, a session ends.
     pub idle: Duration,
+    /// How long rows are kept.
+    pub retention: Retention,
 }
 
 impl std::fmt::Debug for Tools {
@@ -127,6 +138,7 @@ impl Loader {
             metrics: tools.metrics,
             lease: tools.lease,
             idle,
+            retention: tools.retention,
             standing: None,
             state: State {
                 clock,
@@ -135,6 +147,7 @@ impl Loader {
                 sessions: Sessions::new(idle),
                 parts: Parts::default(),
                 clean: redaction::Known::default(),
+                orders: Orders::default(),
             },
         }
     }
@@ -161,8 +174,10 @@ impl Loader {
         self.compare_with_loaded(&batch.records)?;
         self.restore(&batch).await?;
         let fresh = self.drop_duplicates(batch).await?;
+        let calls = self.look_up_calls(&fresh, start).await?;
+        self.renew_orders().await?;
         // Redacting large bodies takes long enough to keep other partitions' tasks waiting.
-        let (rows, letters) = tokio::task::block_in_place(|| self.take_in(fresh));
+        let (rows, letters) = tokio::task::block_in_place(|| self.take_in(fresh, calls));
         let offset = self.store(&rows, &letters, start, end).await?;
         self.metrics.batches.inc();
         Ok(offset)
@@ -259,7 +274,7 @@ impl Loader {
 
     /// Masks, places and puts together. Gives back the rows of all messages that are whole or given up, and the dead
     /// letters. The sessions are those of the frames' own order, whenever their rows are complete.
-    fn take_in(&mut self, records: Vec<(Record, Verdict)>) -> (Vec<Row>, Vec<DeadLetter>) {
+    fn take_in(&mut self, records: Vec<(Record, Verdict)>, mut calls: Calls) -> (Vec<Row>, Vec<DeadLetter>) {
         let (mut rows, mut letters) = (Vec::with_capacity(records.len()), Vec::new());
         for (record, verdict) in records {
             match record.content {
@@ -270,10 +285,12 @@ impl Loader {
                 }
                 Ok(frame) => {
                     let frame = redaction::mask(frame, &self.redactor, &mut self.state.clean);
-                    let place = self.state.sessions.place(&Event::of(record.offset, frame.frame()));
+                    let event = Event::of(record.offset, frame.frame());
+                    let place = self.state.sessions.place(&event);
                     let with = Known {
                         kafka_time: record.kafka_time,
                         verdict,
+                        answers: calls.take(&event, place.session),
                         place,
                     };
                     let offset = record.offset;
@@ -287,42 +304,6 @@ impl Loader {
             self.finish(message, &mut rows);
         }
         (rows, letters)
-    }
-
-    /// Redacts a message and makes its rows.
-    fn finish(&self, message: Message<Known>, rows: &mut Vec<Row>) {
-        let (mut frames, mut known) = (Vec::new(), Vec::new());
-        for waiting in message.frames {
-            known.push((waiting.offset, waiting.with));
-            frames.push(waiting.frame);
-        }
-        let clean = redaction::clean(frames, message.body, &self.redactor);
-        rows.extend(clean.into_iter().zip(known).map(|(frame, (offset, known))| Row {
-            offset,
-            kafka_time: known.kafka_time,
-            frame,
-            verdict: known.verdict,
-            truncated: message.truncated,
-            place: known.place,
-        }));
-    }
-
-    /// The row that keeps the place of a record that is no frame, in the session that its key is in.
-    fn stub(&self, undecodable: &Undecodable, offset: i64, kafka_time: i64) -> Row {
-        let session = undecodable
-            .session_key()
-            .and_then(|key| self.state.sessions.latest(&key));
-        Row {
-            offset,
-            kafka_time,
-            frame: CleanFrame::stub(undecodable.frame(&self.origin, offset, kafka_time), undecodable.reason),
-            verdict: Verdict::Undecodable,
-            truncated: false,
-            place: Place {
-                session: session.unwrap_or_default(),
-                ..Place::default()
-            },
-        }
     }
 
     /// Every row before the next batch is in the table, or waits for its message: of all but the latter memory may go.

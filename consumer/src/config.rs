@@ -8,6 +8,7 @@ use std::time::Duration;
 use tapedeck_config::{ByteSize, ClickHouse, Errors, Kafka, Section};
 
 use crate::migrate::TopicPlan;
+use crate::retention::Retention;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub silence: Duration,
     /// Settings of the topics that `migrate` creates.
     pub topics: Topics,
+    /// How long rows are kept.
+    pub retention: Retention,
 }
 
 /// When a batch is full: whichever comes first.
@@ -102,6 +105,7 @@ impl Config {
             section.field::<Duration>("silence").and_then(audible).or(SILENCE)
         });
         let topics = topics(root.section("topics").as_ref());
+        let retention = Retention::read(root.section("retention").as_ref());
         Some(Self {
             source,
             admin_listen,
@@ -113,6 +117,7 @@ impl Config {
             idle,
             silence,
             topics,
+            retention,
         })
     }
 

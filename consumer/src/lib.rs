@@ -6,7 +6,7 @@
 //!
 //! 1. **decode** ([`record`]): a record that is no frame goes to the dead-letter topic and leaves a stub row.
 //! 2. **drop duplicates** ([`duplicates`]): by (segment, seq); another hash at the same place is a fork, and stays.
-//! 3. **sessionize** ([`sessions`]): in the order of the log, so that a replay gives the same sessions.
+//! 3. **sessionize** ([`sessions`], [`calls`]): in the order of the log, so that a replay gives the same sessions and calls.
 //! 4. **assemble parts** ([`parts`]): a message that was split is redacted whole.
 //! 5. **redact** ([`redaction`]): from here on there are no secrets; rows and events are made of nothing else.
 //! 6. **encode** ([`rows`]) once, compressed.
@@ -22,16 +22,20 @@
 
 pub mod admin;
 pub mod batch;
+pub mod calls;
 pub mod config;
 pub mod duplicates;
+pub mod erasure;
 pub mod group;
 pub mod metrics;
 pub mod migrate;
+pub mod orders;
 pub mod partition;
 pub mod parts;
 pub mod publish;
 pub mod record;
 pub mod redaction;
+pub mod retention;
 pub mod rows;
 pub mod service;
 pub mod sessions;

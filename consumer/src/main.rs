@@ -1,5 +1,6 @@
 //! `tapedeck-consumer`: loads recorded frames into ClickHouse.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,11 +9,14 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use tapedeck_config::EXIT_BAD_CONFIG;
 use tapedeck_consumer::config::Config;
-use tapedeck_consumer::migrate::{create_topics, migrate_database};
+use tapedeck_consumer::erasure::{self, Request};
+use tapedeck_consumer::migrate::{apply_retention, create_topics, migrate_database, printed_statements};
+use tapedeck_consumer::orders::Scope;
 use tapedeck_consumer::service;
 use tapedeck_consumer::sink::Sink;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
 
 /// Redacts recorded frames, groups them into sessions and loads them into ClickHouse, exactly once.
 #[derive(Parser)]
@@ -41,7 +45,117 @@ enum Command {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Print the statements for a cluster of that name, sharded and replicated, instead.
+        #[arg(long, value_name = "NAME", requires = "print")]
+        cluster: Option<String>,
+        /// Print the statements and change nothing.
+        #[arg(long)]
+        print: bool,
     },
+    /// Erase what was recorded of a caller until now, and print a receipt.
+    Erase(Erase),
+    /// Keep what is there and what comes, whatever retention and erasures say, until it is released.
+    Hold(Hold),
+    /// Release a hold, and complete the erasures that it beat.
+    Release {
+        /// The hold, as `hold` printed it.
+        hold: Uuid,
+        #[command(flatten)]
+        order: Order,
+    },
+}
+
+#[derive(Args)]
+struct Order {
+    /// The configuration file; its database user needs the rights that the README names.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Who orders it: goes into the access log.
+    #[arg(long, value_name = "NAME")]
+    by: String,
+}
+
+#[derive(Args)]
+struct Erase {
+    #[command(flatten)]
+    order: Order,
+    /// `iss` of the caller.
+    #[arg(long)]
+    issuer: String,
+    /// `sub` of the caller.
+    #[arg(long)]
+    subject: String,
+    /// In this tenant only.
+    #[arg(long, default_value = "")]
+    tenant: String,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+}
+
+#[derive(Args)]
+struct Hold {
+    #[command(flatten)]
+    order: Order,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    scope: HoldScope,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct HoldScope {
+    /// All of a session.
+    #[arg(long, conflicts_with_all = ["subject", "tenant"])]
+    session: Option<Uuid>,
+    /// All of a caller: `sub`, with --issuer.
+    #[arg(long, requires = "issuer", conflicts_with = "tenant")]
+    subject: Option<String>,
+    /// `iss` of that caller.
+    #[arg(long, requires = "subject")]
+    issuer: Option<String>,
+    /// All of a tenant.
+    #[arg(long)]
+    tenant: Option<String>,
+}
+
+impl HoldScope {
+    fn scope(self) -> Option<Scope> {
+        match self {
+            Self {
+                session: Some(session), ..
+            } => Some(Scope::Session(session)),
+            Self {
+                subject: Some(subject),
+                issuer: Some(issuer),
+                ..
+            } => Some(Scope::Subject(issuer, subject)),
+            Self {
+                tenant: Some(tenant), ..
+            } => Some(Scope::Tenant(tenant)),
+            _ => None,
+        }
+    }
+}
+
+/// What to do.
+enum Task {
+    Run(Run),
+    Command(Command),
+}
+
+impl Task {
+    fn config(&self) -> &std::path::Path {
+        match self {
+            Self::Run(run) => &run.config,
+            Self::Command(Command::Migrate { config, .. }) => config,
+            Self::Command(Command::Erase(erase)) => &erase.order.config,
+            Self::Command(Command::Hold(hold)) => &hold.order.config,
+            Self::Command(Command::Release { order, .. }) => &order.config,
+        }
+    }
 }
 
 /// What is logged unless RUST_LOG says otherwise. librdkafka repeats for each client and broker what the group says once.
@@ -55,11 +169,12 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    let (path, run) = match (cli.command, cli.run) {
-        (Some(Command::Migrate { config }), _) => (config, None),
-        (None, Some(run)) => (run.config.clone(), Some(run)),
+    let task = match (cli.command, cli.run) {
+        (Some(command), _) => Task::Command(command),
+        (None, Some(run)) => Task::Run(run),
         (None, None) => return usage(),
     };
+    let path = task.config().to_owned();
     let config = match Config::read(&path) {
         Ok(config) => config,
         Err(errors) => {
@@ -67,13 +182,22 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_BAD_CONFIG);
         }
     };
-    let result = match run {
-        Some(Run { check: true, .. }) => {
+    let result = match task {
+        Task::Run(Run { check: true, .. }) => {
             say(&format_args!("{} is good", path.display()));
             return ExitCode::SUCCESS;
         }
-        Some(_) => block_on(load(config)),
-        None => block_on(migrate(config)),
+        Task::Run(_) => block_on(load(config)),
+        Task::Command(Command::Migrate {
+            print: true, cluster, ..
+        }) => print_statements(&config, cluster.as_deref()),
+        Task::Command(Command::Migrate { .. }) => block_on(migrate(config)),
+        Task::Command(Command::Erase(erase)) => block_on(order_erasure(config, erase)),
+        Task::Command(Command::Hold(hold)) => block_on(order_hold(config, hold)),
+        Task::Command(Command::Release { hold, order }) => block_on(async move {
+            let receipt = erasure::release(&config, hold, &order.by).await?;
+            print_json(&receipt)
+        }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -110,11 +234,46 @@ async fn load(config: Config) -> anyhow::Result<()> {
 async fn migrate(config: Config) -> anyhow::Result<()> {
     let sink = Sink::new(&config.clickhouse);
     let applied = migrate_database(sink.client(), &config.clickhouse.database).await?;
+    let retention = apply_retention(sink.client(), &config.retention).await?;
     let kafka = config.kafka.client_config();
     let created = create_topics(&kafka, &config.topic_plans(), Duration::from_secs(30))
         .await
         .context("creating topics")?;
-    tracing::info!(?applied, ?created, "migrated");
+    tracing::info!(?applied, ?retention, ?created, "migrated");
+    Ok(())
+}
+
+async fn order_erasure(config: Config, erase: Erase) -> anyhow::Result<()> {
+    let request = Request {
+        tenant: erase.tenant,
+        issuer: erase.issuer,
+        subject: erase.subject,
+        reason: erase.reason,
+        by: erase.order.by,
+    };
+    print_json(&erasure::erase(&config, &request).await?)
+}
+
+async fn order_hold(config: Config, hold: Hold) -> anyhow::Result<()> {
+    let scope = hold
+        .scope
+        .scope()
+        .context("a hold needs --session, --subject or --tenant")?;
+    print_json(&erasure::hold(&config, scope, hold.reason, &hold.order.by).await?)
+}
+
+fn print_json(receipt: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, receipt)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn print_statements(config: &Config, cluster: Option<&str>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for statement in printed_statements(&config.retention, cluster)? {
+        writeln!(out, "{statement};\n")?;
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tapedeck_redact::{Content, Context, DropReason, Finding, Outcome, Redactor};
 use tapedeck_schemas::{Commitments, Counters, Direction, Frame, Payload, Salt, Salts};
 
+mod erase;
 mod known;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,8 @@ pub enum Fate {
     Joined,
     /// Nothing of it is left; the reason's stable name.
     Dropped(&'static str),
+    /// Nothing of it is left, nor of who it was about: an erasure was ordered.
+    Erased,
 }
 
 impl Fate {
@@ -41,6 +44,7 @@ impl Fate {
             Self::Masked => "masked",
             Self::Joined => "joined",
             Self::Dropped(_) => "dropped",
+            Self::Erased => "erased",
         }
     }
 }
@@ -186,6 +190,18 @@ pub fn mask(mut frame: Frame, redactor: &Redactor, known: &mut Known) -> MaskedF
         metadata_masked,
         direct_masked,
     }
+}
+
+/// A text as [`mask`] leaves it where it correlates frames, such as a JSON-RPC id.
+pub fn mask_text(text: &str, redactor: &Redactor, known: &mut Known) -> String {
+    let mut masks = Masks {
+        redactor,
+        known,
+        rules: Vec::new(),
+    };
+    let mut text = Some(text.to_owned());
+    masks.mask(&mut text);
+    text.unwrap_or_default()
 }
 
 struct Masks<'a> {

@@ -4,6 +4,8 @@ mod binary;
 mod columns;
 mod present;
 
+use std::sync::Arc;
+
 use tapedeck_schemas::{Digest, Kind, RpcKind};
 use uuid::Uuid;
 
@@ -11,7 +13,7 @@ use crate::redaction::{CleanFrame, Fate};
 use crate::sessions::Place;
 use binary::Writer;
 pub use columns::{COLUMNS, names, structure};
-pub use present::Field;
+pub use present::{Field, erased_present};
 
 /// What loading found out about a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,12 @@ pub struct Row {
     pub truncated: bool,
     /// Its place in its session.
     pub place: Place,
+    /// Where it answers a request of another exchange: that exchange.
+    pub answers: Option<Uuid>,
+    /// On the last part of a message that was split: bytes of all of it. 0 on all other frames.
+    pub message_size: i64,
+    /// Retention class.
+    pub retention: Arc<str>,
 }
 
 impl Row {
@@ -130,6 +138,10 @@ impl Row {
         w.int(origin.partition);
         w.long(self.offset);
         w.long(self.kafka_time);
+        w.text(&self.retention);
+        w.long(self.message_size);
+        w.id(self.answers.unwrap_or_default());
+        w.texts(&self.place.concerns);
     }
 
     fn encode_caller(&self, w: &mut Writer<'_>) {

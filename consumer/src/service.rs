@@ -67,6 +67,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
         metrics: Arc::clone(&metrics),
         lease: config.lease,
         idle: config.idle,
+        retention: config.retention.clone(),
     };
     let mut tasks = JoinSet::new();
     if let Some(address) = config.admin_listen {

@@ -13,22 +13,26 @@
 //! - A refusal joins a current session, and starts none: it stands alone under its own exchange id.
 //! - The recorder's own events (segments, gaps) belong to no session.
 //!
+//! Beside the session it says which calls of an exchange a frame ends without naming them ([`Place::concerns`]).
+//!
 //! Nothing here is kept for good. What is not in memory is restored from the rows before the batch, so [`Sessions::missing`]
 //! says what a batch needs and the caller reads it back first. A session key's frames are all in one partition.
 
 use foldhash::{HashMap, HashMapExt as _, HashSet};
 
-use tapedeck_schemas::{Direction, Frame, Kind, RpcKind, SessionKey};
+use tapedeck_schemas::{Direction, Frame, Kind, SessionKey};
 use uuid::Uuid;
 
+mod asked;
 mod event;
 #[cfg(test)]
 mod tests;
 
+use asked::Asked;
 pub use event::Event;
 
 /// The place of one frame in its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Place {
     /// The session; nil for none.
     pub session: Uuid,
@@ -36,6 +40,9 @@ pub struct Place {
     pub starts: bool,
     /// Cumulative, this frame included.
     pub totals: Totals,
+    /// Calls of the exchange, beside the one that it names, that this frame ends or answers as a whole: `>` and the
+    /// JSON-RPC id where the client asked, `<` where the target did.
+    pub concerns: Vec<String>,
 }
 
 /// What is known of a session up to and including a frame; every field only grows.
@@ -79,6 +86,8 @@ pub struct RestoredExchange {
     pub session: Uuid,
     /// An `initialize` that has not been answered: the client's address and claimed name.
     pub opens: Option<(String, Option<String>)>,
+    /// Its requests in the order of the log, marked as in [`Place::concerns`].
+    pub asked: Vec<String>,
 }
 
 /// What a batch needs and memory does not hold.
@@ -122,6 +131,7 @@ struct Exchange {
     session: Uuid,
     /// An `initialize` that awaits its answer, and whose session that makes current.
     opens: Option<Slot>,
+    asked: Asked,
     ended: bool,
 }
 
@@ -211,6 +221,7 @@ impl Sessions {
             key.exchanges.entry(restored.exchange).or_insert(Exchange {
                 session: restored.session,
                 opens: restored.opens,
+                asked: Asked::restore(restored.asked),
                 ended: false,
             });
         }
@@ -232,6 +243,7 @@ impl Sessions {
                 Exchange {
                     session,
                     opens,
+                    asked: Asked::default(),
                     ended: false,
                 },
             );
@@ -241,6 +253,8 @@ impl Sessions {
             .get_mut(&event.exchange)
             .expect("inserted above where it was absent");
         exchange.ended |= event.ends;
+        exchange.asked.note(event);
+        let concerns = exchange.asked.concerned(event);
         let session = exchange.session;
         if event.answers_initialize()
             && let Some(slot) = exchange.opens.take()
@@ -268,6 +282,7 @@ impl Sessions {
             session,
             starts,
             totals: *totals,
+            concerns,
         }
     }
 
@@ -282,7 +297,10 @@ impl Sessions {
     /// Forgets exchanges that have ended; whatever of them still comes is read back. With more than `limit` keys, sessions
     /// and exchanges in memory, all is forgotten. Keys that `waits` names, some of whose rows are not in the table yet, stay.
     pub fn forget(&mut self, limit: usize, waits: impl Fn(&SessionKey) -> bool) {
-        let size = |key: &Key| 1 + key.current.len() + key.sessions.len() + key.exchanges.len();
+        let size = |key: &Key| {
+            let asked: usize = key.exchanges.values().map(|exchange| exchange.asked.len()).sum();
+            1 + key.current.len() + key.sessions.len() + key.exchanges.len() + asked
+        };
         if self.keys.values().map(size).sum::<usize>() > limit {
             return self.keys.retain(|key, _| waits(key));
         }
@@ -362,39 +380,14 @@ fn is_recorders_own(kind: Kind) -> bool {
     matches!(kind, Kind::SegmentOpened | Kind::SegmentSealed | Kind::Gap)
 }
 
-/// Only such a frame can be the first of its exchange.
+/// Only such a frame can be the first of its exchange, and it is. A message of a batch follows its batch, and has no payload
+/// of its own.
 fn opens_exchange(frame: &Frame) -> bool {
     match frame.kind {
-        Kind::Message => frame.direction == Direction::ToTarget && frame.part.index == 0,
+        Kind::Message => {
+            frame.direction == Direction::ToTarget && frame.part.index == 0 && frame.commitments.payload.is_some()
+        }
         Kind::ExchangeStart | Kind::Refused => true,
         _ => false,
-    }
-}
-
-impl Event<'_> {
-    fn is_initialize(&self) -> bool {
-        self.method == Some("initialize") && self.direction != Direction::ToClient
-    }
-
-    fn answers_initialize(&self) -> bool {
-        self.kind == Kind::Message && self.direction == Direction::ToClient && self.rpc == RpcKind::Response
-    }
-
-    fn is_call(&self) -> bool {
-        self.whole
-            && self.kind == Kind::Message
-            && self.direction == Direction::ToTarget
-            && self.rpc == RpcKind::Request
-    }
-
-    fn is_error(&self) -> bool {
-        match self.kind {
-            Kind::Refused => true,
-            Kind::ExchangeEnd => self.fails,
-            Kind::Message if self.whole && self.direction == Direction::ToClient => {
-                self.rpc == RpcKind::Error || self.rpc == RpcKind::Response && self.failed
-            }
-            _ => false,
-        }
     }
 }

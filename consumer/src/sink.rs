@@ -1,9 +1,13 @@
 //! ClickHouse: the one insert per batch, under a lease, and what is read back from the table.
 
+mod asked;
 mod clock;
+mod erase;
 mod error;
+mod holds;
 mod insert;
 mod open_calls;
+mod orders;
 mod past;
 mod pieces;
 mod read_back;
@@ -13,6 +17,7 @@ use secrecy::ExposeSecret as _;
 use tapedeck_config::ClickHouse;
 
 pub use clock::ServerClock;
+pub use erase::{Erased, LoadedPlace};
 pub use error::{Fault, SinkError};
 pub use insert::{Block, Insert, statement};
 pub use open_calls::OpenCall;

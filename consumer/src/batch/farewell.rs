@@ -32,6 +32,9 @@ impl Loader {
         for Gone { writer, stopped } in gone {
             if !stopped {
                 self.publish_unknown(*writer).await?;
+                // Also what an owner before has noted, who may have died before it could do this.
+                let aggregate = || self.sink.aggregate_unknown(&self.origin, *writer);
+                persist("aggregating unknown calls", aggregate).await?;
             }
             persist("noting a writer", || {
                 self.sink.note_settled(&self.origin, *writer, *stopped)

@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::Loader;
 use crate::publish::{Masked, audit_event};
+use crate::redaction::Fate;
 use crate::rows::{Row, Verdict};
 use crate::sink::{Block, Fault, Insert, Loaded, ServerClock};
 use crate::stop::{Stop, persist};
@@ -106,7 +107,8 @@ impl Loader {
     pub(super) async fn publish(&self, rows: &[Row], letters: &[DeadLetter]) -> Result<(), Stop> {
         let events: Vec<AuditEvent> = rows
             .iter()
-            .filter(|row| row.verdict != Verdict::Undecodable)
+            // Nothing is told of what was erased.
+            .filter(|row| row.verdict != Verdict::Undecodable && row.frame.fate() != Fate::Erased)
             .filter_map(|row| {
                 let frame = row.frame.frame();
                 let rpc = frame.rpc.as_ref();

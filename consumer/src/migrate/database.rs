@@ -33,6 +33,10 @@ migrations!(
     2 "002_sessions.sql",
     3 "003_gaps.sql",
     4 "004_writers.sql",
+    5 "005_calls.sql",
+    6 "006_letters_and_access.sql",
+    7 "007_retention.sql",
+    8 "008_views.sql",
 );
 
 /// Why the database could not be brought to this version.
@@ -122,16 +126,20 @@ pub async fn migrate_database(client: &Client, database: &str) -> Result<Vec<&'s
         match applied.iter().find(|one| one.number == migration.number) {
             Some(one) if one.checksum == checksum => continue,
             Some(_) => return Err(DatabaseError::Changed(migration.name)),
-            None => apply(&client, migration, &checksum).await?,
+            None => apply(&client, migration, &checksum, !applied.is_empty()).await?,
         }
         now.push(migration.name);
     }
     Ok(now)
 }
 
-async fn apply(client: &Client, migration: &Migration, checksum: &str) -> Result<(), DatabaseError> {
+/// `is_upgrade`: rows may be there already, which new materialized views have not seen.
+async fn apply(client: &Client, migration: &Migration, checksum: &str, is_upgrade: bool) -> Result<(), DatabaseError> {
     for statement in statements(migration.sql) {
         execute(client, migration.name, &statement).await?;
+    }
+    for view in fills(migration.sql).filter(|_| is_upgrade) {
+        fill(client, migration.name, view).await?;
     }
     client
         .query("INSERT INTO schema_migrations (number, name, checksum) VALUES (?, ?, ?)")
@@ -148,7 +156,38 @@ async fn apply(client: &Client, migration: &Migration, checksum: &str) -> Result
     Ok(())
 }
 
-async fn execute(client: &Client, what: &str, sql: &str) -> Result<(), DatabaseError> {
+/// The views that a file says are to be filled with the rows that are there: `-- fill: NAME`.
+fn fills(sql: &str) -> impl Iterator<Item = &str> {
+    sql.lines().filter_map(|line| line.strip_prefix("-- fill: "))
+}
+
+/// Runs a materialized view's statement over all rows. Its states are idempotent, so doing it again changes nothing.
+async fn fill(client: &Client, what: &str, view: &str) -> Result<(), DatabaseError> {
+    let failed = |source| DatabaseError::ClickHouse {
+        what: format!("{what}: filling {view}"),
+        source,
+    };
+    let definition = "SELECT extract(create_table_query, ' TO ([^ ]+)'), as_select, \
+         assumeNotNull((SELECT arrayStringConcat(groupArray(name), ', ') FROM (SELECT name FROM system.columns \
+         WHERE database = currentDatabase() AND table = ? ORDER BY position))) \
+         FROM system.tables WHERE database = currentDatabase() AND name = ?";
+    let (target, select, columns) = client
+        .query(definition)
+        .bind(view)
+        .bind(view)
+        .fetch_one::<(String, String, String)>()
+        .await
+        .map_err(failed)?;
+    client
+        .query_raw(&format!("INSERT INTO {target} ({columns}) {select}"))
+        .with_setting("insert_deduplicate", "0")
+        .with_setting("max_partitions_per_insert_block", "0")
+        .execute()
+        .await
+        .map_err(failed)
+}
+
+pub(super) async fn execute(client: &Client, what: &str, sql: &str) -> Result<(), DatabaseError> {
     // `?` is a placeholder to the client, and doubled where it is meant.
     client
         .query(&sql.replace('?', "??"))
@@ -163,6 +202,12 @@ async fn execute(client: &Client, what: &str, sql: &str) -> Result<(), DatabaseE
 #[cfg(test)]
 mod tests {
     use super::MIGRATIONS;
+
+    #[test]
+    fn a_file_says_which_views_are_filled() {
+        let sql = "-- fill: calls_from_frames\nCREATE …\n--fill: no\n-- fill: other\n";
+        assert_eq!(super::fills(sql).collect::<Vec<_>>(), ["calls_from_frames", "other"]);
+    }
 
     #[test]
     fn every_numbered_file_is_embedded_once_and_in_order() {

@@ -91,6 +91,10 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("kafka_partition", "Int32"),
     ("kafka_offset", "Int64"),
     ("kafka_time", "DateTime64(3, 'UTC')"),
+    ("retention", "LowCardinality(String)"),
+    ("message_size", "Int64"),
+    ("answers_exchange", "UUID"),
+    ("concerns", "Array(String)"),
 ];
 
 /// The columns' names, for a statement.

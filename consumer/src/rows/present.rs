@@ -108,6 +108,39 @@ fields! {
     DirectMasked = "masked: hashed directly": |clean| clean.direct_masked(),
 }
 
+impl Field {
+    /// What [`CleanFrame::erase`] leaves.
+    const LEFT: &[Self] = &[
+        Self::Session,
+        Self::End,
+        Self::Revision,
+        Self::Rpc,
+        Self::RpcMethod,
+        Self::RpcErrorCode,
+        Self::RpcIsError,
+        Self::HttpMethod,
+        Self::HttpStatus,
+        Self::ContentType,
+        Self::Decision,
+        Self::Approval,
+        Self::Segment,
+        Self::PreviousSegment,
+        Self::Gap,
+        Self::Payload,
+    ];
+
+    const fn bit(self) -> u64 {
+        1 << self as u32
+    }
+}
+
+/// The expression that makes of a row's `present` what it is once the row is erased.
+#[must_use]
+pub fn erased_present() -> String {
+    let left: u64 = Field::LEFT.iter().map(|field| field.bit()).sum();
+    format!("bitOr(bitAnd(present, {left}), {})", Field::DirectMasked.bit())
+}
+
 fn principal(clean: &CleanFrame, test: impl FnOnce(&tapedeck_schemas::Principal) -> bool) -> bool {
     clean.frame().principal.as_deref().is_some_and(test)
 }

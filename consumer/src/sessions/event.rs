@@ -23,6 +23,8 @@ pub struct Event<'a> {
     /// The claimed name; never empty.
     pub name: Option<&'a str>,
     pub method: Option<&'a str>,
+    /// The JSON-RPC id; never empty.
+    pub id: Option<&'a str>,
     pub rpc: RpcKind,
     /// The result says `isError`.
     pub failed: bool,
@@ -52,6 +54,7 @@ impl<'a> Event<'a> {
             address: &frame.client.address,
             name: frame.client.claimed_name.as_deref().filter(|name| !name.is_empty()),
             method: rpc.and_then(|rpc| rpc.method.as_deref()),
+            id: rpc.and_then(|rpc| rpc.id.as_deref()).filter(|id| !id.is_empty()),
             rpc: rpc.map_or(RpcKind::None, |rpc| rpc.kind),
             failed: rpc.and_then(|rpc| rpc.is_error) == Some(true),
             whole: frame.part.last,
@@ -59,5 +62,41 @@ impl<'a> Event<'a> {
             fails: matches!(frame.end, Some(End::NotForwarded | End::UpstreamLost | End::Aborted)),
             bytes: u64::try_from(frame.payload_size).unwrap_or(0),
         }
+    }
+}
+
+impl Event<'_> {
+    pub(super) fn is_initialize(&self) -> bool {
+        self.method == Some("initialize") && self.direction != Direction::ToClient
+    }
+
+    pub(super) fn answers_initialize(&self) -> bool {
+        self.kind == Kind::Message && self.direction == Direction::ToClient && self.rpc == RpcKind::Response
+    }
+
+    pub(super) fn is_call(&self) -> bool {
+        self.whole
+            && self.kind == Kind::Message
+            && self.direction == Direction::ToTarget
+            && self.rpc == RpcKind::Request
+    }
+
+    pub(super) fn is_error(&self) -> bool {
+        match self.kind {
+            Kind::Refused => true,
+            Kind::ExchangeEnd => self.fails,
+            Kind::Message if self.whole && self.direction == Direction::ToClient => {
+                self.rpc == RpcKind::Error || self.rpc == RpcKind::Response && self.failed
+            }
+            _ => false,
+        }
+    }
+
+    /// It answers a request of its own exchange: the proxy has written the request's method on it.
+    pub(super) fn is_own_answer(&self) -> bool {
+        self.kind == Kind::Message
+            && self.direction == Direction::ToClient
+            && matches!(self.rpc, RpcKind::Response | RpcKind::Error)
+            && self.method.is_some_and(|method| !method.is_empty())
     }
 }

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use tapedeck_schemas::{Client, Digest, End, Rpc};
+use tapedeck_schemas::{Client, Commitments, Digest, End, Rpc, RpcKind};
 
 use super::*;
 
@@ -23,6 +23,10 @@ fn frame(exchange: u8, time: i64) -> Frame {
         client: Client {
             address: "192.0.2.1".to_owned(),
             ..Client::default()
+        },
+        commitments: Commitments {
+            payload: Some(Digest([1; 32])),
+            ..Commitments::default()
         },
         ..Frame::default()
     }
@@ -68,6 +72,39 @@ fn answer(kind: RpcKind, method: &str, exchange: u8, time: i64) -> Frame {
         end: Some(End::Answered),
         ..frame(exchange, time)
     }
+}
+
+/// A message of a batch: it follows the batch, and has no payload.
+fn member(exchange: u8, time: i64) -> Frame {
+    Frame {
+        commitments: Commitments::default(),
+        ..call(exchange, time)
+    }
+}
+
+fn asks_client(exchange: u8, time: i64) -> Frame {
+    Frame {
+        direction: Direction::ToClient,
+        rpc: rpc(RpcKind::Request, "sampling/createMessage"),
+        ..frame(exchange, time)
+    }
+}
+
+fn ended(exchange: u8, time: i64) -> Frame {
+    Frame {
+        kind: Kind::ExchangeEnd,
+        direction: Direction::None,
+        rpc: rpc(RpcKind::None, "tools/call"),
+        end: Some(End::Aborted),
+        ..frame(exchange, time)
+    }
+}
+
+fn with_id(number: u8, mut frame: Frame) -> Frame {
+    if let Some(rpc) = &mut frame.rpc {
+        rpc.id = Some(number.to_string());
+    }
+    frame
 }
 
 /// Sessions of frames, in order, as numbers of the ids.
@@ -159,6 +196,45 @@ fn a_named_session_wins_and_the_recorders_own_events_have_none() {
 }
 
 #[test]
+fn an_end_concerns_each_call_of_its_exchange_and_not_twice_the_one_it_names() {
+    let concerned = |frames: &[Frame]| {
+        let mut sessions = Sessions::new(IDLE);
+        let place = |(offset, frame): (i64, &Frame)| sessions.place(&Event::of(offset, frame));
+        let places: Vec<Place> = (0..).zip(frames).map(place).collect();
+        places.into_iter().map(|place| place.concerns).collect::<Vec<_>>()
+    };
+    let none = Vec::<String>::new;
+    // One request and its answer: the answer names its call.
+    let alone = [
+        with_id(1, call(1, 0)),
+        with_id(1, answer(RpcKind::Response, "tools/call", 1, 1)),
+    ];
+    assert_eq!(concerned(&alone), [none(), none()]);
+    // A batch of two, while the target asks the client: the last answer ends all three, an end of its own too.
+    let batch = [
+        with_id(1, call(1, 0)),
+        with_id(2, member(1, 0)),
+        with_id(3, asks_client(1, 1)),
+        with_id(2, answer(RpcKind::Response, "tools/call", 1, 2)),
+        ended(1, 3),
+        with_id(1, ended(1, 4)),
+    ];
+    let all = [">1", ">2", "<3"].map(str::to_owned);
+    let but = |left_out: &str| all.iter().filter(|mark| *mark != left_out).cloned().collect::<Vec<_>>();
+    assert_eq!(
+        concerned(&batch),
+        [none(), none(), none(), but(">2"), all.to_vec(), but(">1")]
+    );
+    // An error without an id answers the message as a whole, whether or not it ends the exchange.
+    let mut error = answer(RpcKind::Error, "tools/call", 1, 1);
+    error.end = None;
+    assert_eq!(
+        concerned(&[with_id(1, call(1, 0)), error]),
+        [none(), vec![">1".to_owned()]]
+    );
+}
+
+#[test]
 fn one_keys_many_sessions_do_not_pile_up() {
     let mut sessions = Sessions::new(IDLE);
     for exchange in 1..=200 {
@@ -180,7 +256,7 @@ fn one_keys_many_sessions_do_not_pile_up() {
 
 /// A frame of a random conversation: exchange, time since the last, and what it is.
 fn frames() -> impl Strategy<Value = Vec<Frame>> {
-    let step = (0_u8..12, 0_i64..700, 0_u8..9, 0_u8..3);
+    let step = (0_u8..12, 0_i64..700, 0_u8..13, 0_u8..3);
     prop::collection::vec(step, 1..60).prop_map(|steps| {
         let mut time = 0;
         let mut opened = HashSet::default();
@@ -201,7 +277,15 @@ fn frames() -> impl Strategy<Value = Vec<Frame>> {
                 (true, _) => call(exchange, time),
                 (false, 0..5) => answer(RpcKind::Response, "initialize", exchange, time),
                 (false, 5) => answer(RpcKind::Error, "initialize", exchange, time),
+                (false, 9) => member(exchange, time),
+                (false, 10) => asks_client(exchange, time),
+                (false, 11) => ended(exchange, time),
                 (false, _) => answer(RpcKind::Response, "tools/call", exchange, time),
+            };
+            // Some frames name a call, and some do not.
+            let made = match what % 4 {
+                0 => made,
+                number => with_id(number, made),
             };
             frames.push(match client {
                 0 => made,
@@ -213,7 +297,19 @@ fn frames() -> impl Strategy<Value = Vec<Frame>> {
     })
 }
 
-/// What the queries of `sink::read_back` say of rows.
+/// A request as the column `concerns` and the query of `sink::past` name it.
+fn mark(frame: &Frame) -> Option<String> {
+    let rpc = frame.rpc.as_ref().filter(|rpc| rpc.kind == RpcKind::Request)?;
+    let id = rpc.id.as_deref().filter(|_| frame.kind == Kind::Message)?;
+    let side = if frame.direction == Direction::ToClient {
+        '<'
+    } else {
+        '>'
+    };
+    Some(format!("{side}{id}"))
+}
+
+/// What the queries of `sink::past` say of rows.
 fn restore(sessions: &mut Sessions, rows: &[(Frame, Place)], batch: &[Frame]) {
     let missing = sessions.missing(batch.iter());
     let mut exchanges: Vec<RestoredExchange> = Vec::new();
@@ -241,6 +337,7 @@ fn restore(sessions: &mut Sessions, rows: &[(Frame, Place)], batch: &[Frame]) {
             exchange: *exchange,
             session: place.session,
             opens: opens.then(|| (first.client.address.clone(), first.client.claimed_name.clone())),
+            asked: of_exchange.iter().filter_map(|(frame, _)| mark(frame)).collect(),
         });
     }
     let named: HashSet<Uuid> = missing.sessions.iter().map(|(_, session)| *session).collect();
@@ -308,7 +405,7 @@ proptest! {
                 rows.push((frame.clone(), place));
             }
         }
-        let places: Vec<Place> = rows.iter().map(|(_, place)| *place).collect();
+        let places: Vec<Place> = rows.iter().map(|(_, place)| place.clone()).collect();
         prop_assert_eq!(places, expected);
     }
 

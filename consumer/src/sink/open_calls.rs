@@ -42,10 +42,9 @@ struct ExchangeRow {
 #[derive(Row, Deserialize)]
 struct AnswerRow {
     #[serde(with = "clickhouse::serde::uuid")]
-    session: Uuid,
+    exchange: Uuid,
     direction: String,
     rpc_id: String,
-    offset: i64,
 }
 
 #[derive(Row, Deserialize)]
@@ -136,8 +135,14 @@ impl Sink {
         let mut rows = timed(query).await?;
         rows.retain_mut(|row| {
             let answered = std::mem::take(&mut row.answered);
-            row.asked
-                .retain(|(asked, id)| !answered.iter().any(|(direction, of)| direction != asked && of == id));
+            // An error without an id is about the message as a whole.
+            let all = answered
+                .iter()
+                .any(|(direction, of)| direction == "to_client" && of.is_empty());
+            row.asked.retain(|(asked, id)| {
+                let is_answered = answered.iter().any(|(direction, of)| direction != asked && of == id);
+                !(is_answered || (all && asked == "to_target"))
+            });
             !row.asked.is_empty()
         });
         Ok(rows)
@@ -148,15 +153,13 @@ impl Sink {
     async fn open_in(&self, origin: &Origin, exchanges: &[ExchangeRow]) -> Result<Vec<(i64, OpenCall)>, SinkError> {
         let requests = self.requests(origin, exchanges).await?;
         let sessions: HashSet<Uuid> = requests.iter().map(|row| row.session_id).collect();
-        let answers = self.answers_elsewhere(origin, &sessions).await?;
+        let answers = self.answers_elsewhere(origin, &sessions, exchanges).await?;
         let open: HashMap<Uuid, &ExchangeRow> = exchanges.iter().map(|row| (row.exchange, row)).collect();
         let call = |row: RequestRow| {
             let exchange = open.get(&row.exchange_id)?;
             let asked = (row.direction.clone(), row.rpc_id.clone());
-            let is_answered = answers
-                .get(&(row.session_id, opposite(&row.direction), row.rpc_id.clone()))
-                .is_some_and(|offset| *offset > row.kafka_offset);
-            let is_open = exchange.asked.contains(&asked) && !is_answered;
+            let answer = (row.exchange_id, opposite(&row.direction), row.rpc_id.clone());
+            let is_open = exchange.asked.contains(&asked) && !answers.contains(&answer);
             is_open.then(|| (row.kafka_offset, row.into_call(exchange.last)))
         };
         Ok(requests.into_iter().filter_map(call).collect())
@@ -171,36 +174,33 @@ impl Sink {
              client_address, user_agent, claimed_name, claimed_version, revision, rpc_method, rpc_id, rpc_name, \
              http_method, redaction != 'none' AS has_payload, payload_commitment, frame_hash, kafka_offset \
              FROM frames WHERE {place} AND exchange_id IN ({list}) AND kind = 'message' AND rpc_kind = 'request' \
-             AND (segment_id, seq) NOT IN (SELECT segment_id, seq FROM unknown_calls \
+             AND redaction != 'erased' AND (segment_id, seq) NOT IN (SELECT segment_id, seq FROM unknown_calls \
              WHERE {place} AND exchange_id IN ({list}))"
         );
         let query = bind(bind(self.client().query(&sql), origin), origin).fetch_all::<RequestRow>();
         timed(query).await
     }
 
-    /// Offsets of the last answers in these sessions, by direction and id, that are not to a request of their own exchange.
+    /// What of these exchanges was answered on another one: exchange, direction of the answer, and id.
     async fn answers_elsewhere(
         &self,
         origin: &Origin,
         sessions: &HashSet<Uuid>,
-    ) -> Result<HashMap<(Uuid, &'static str, String), i64>, SinkError> {
+        exchanges: &[ExchangeRow],
+    ) -> Result<HashSet<(Uuid, &'static str, String)>, SinkError> {
         if sessions.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(HashSet::new());
         }
-        let (place, list) = (partition(), ids(sessions.iter()));
-        // Clients that cannot be told apart share a session, and count their ids each for itself: only what came back
-        // where it was not asked for belongs to another exchange's request.
         let sql = format!(
-            "SELECT session_id AS session, toString(direction) AS direction, rpc_id, max(kafka_offset) AS offset \
-             FROM frames WHERE {place} AND session_id IN ({list}) AND kind = 'message' \
-             AND rpc_kind IN ('response', 'error') AND (direction = 'to_target' OR exchange_id NOT IN (\
-             SELECT exchange_id FROM frames WHERE {place} AND session_id IN ({list}) AND kind = 'message' \
-             AND direction = 'to_target' AND rpc_kind IN ('request', 'batch'))) \
-             GROUP BY session, direction, rpc_id"
+            "SELECT answers_exchange AS exchange, toString(direction) AS direction, rpc_id FROM frames \
+             WHERE {} AND session_id IN ({}) AND answers_exchange IN ({}) AND kind = 'message'",
+            partition(),
+            ids(sessions.iter()),
+            ids(exchanges.iter().map(|row| &row.exchange))
         );
-        let query = bind(bind(self.client().query(&sql), origin), origin).fetch_all::<AnswerRow>();
-        let place = |row: AnswerRow| ((row.session, known(&row.direction), row.rpc_id), row.offset);
-        Ok(timed(query).await?.into_iter().map(place).collect())
+        let query = bind(self.client().query(&sql), origin).fetch_all::<AnswerRow>();
+        let answer = |row: AnswerRow| (row.exchange, known(&row.direction), row.rpc_id);
+        Ok(timed(query).await?.into_iter().map(answer).collect())
     }
 
     /// Notes that these calls' ends are unknown. Once or several times is the same.
@@ -216,9 +216,9 @@ impl Sink {
                 .collect();
             let sql = format!(
                 "INSERT INTO unknown_calls (tenant, session_start, session_id, exchange_id, segment_id, seq, writer_id, \
-                 direction, rpc_id, kafka_source, kafka_topic, kafka_partition, kafka_offset) \
+                 direction, rpc_id, kafka_source, kafka_topic, kafka_partition, kafka_offset, retention) \
                  SELECT tenant, session_start, session_id, exchange_id, segment_id, seq, writer_id, \
-                 direction, rpc_id, kafka_source, kafka_topic, kafka_partition, kafka_offset \
+                 direction, rpc_id, kafka_source, kafka_topic, kafka_partition, kafka_offset, retention \
                  FROM frames WHERE {} AND exchange_id IN ({list}) AND kind = 'message' AND rpc_kind = 'request' \
                  AND verdict != 'fork' AND (segment_id, seq) IN ({})",
                 partition(),
@@ -237,6 +237,26 @@ impl Sink {
             timed(insert.execute()).await?;
         }
         Ok(())
+    }
+
+    /// Makes what is noted of a writer's calls known to `calls`. Once or several times is the same.
+    ///
+    /// # Errors
+    /// As any statement.
+    pub async fn aggregate_unknown(&self, origin: &Origin, writer: Uuid) -> Result<(), SinkError> {
+        let sql = format!(
+            "INSERT INTO calls (retention, tenant, session_start, session_id, called, exchange_id, direction, rpc_id, \
+             unknown) SELECT retention, tenant, session_start, session_id, \
+             least(toDateTime64(UUIDv7ToDateTime(exchange_id, 'UTC'), 3, 'UTC'), \
+             toDateTime64('2100-01-01 00:00:00', 3, 'UTC')), exchange_id, direction, rpc_id, 1 \
+             FROM unknown_calls WHERE {} AND writer_id = toUUID('{writer}')",
+            partition()
+        );
+        let insert = bind(self.client().query(&sql), origin)
+            .with_setting("async_insert", "0")
+            .with_setting("insert_deduplicate", "0")
+            .with_setting("max_partitions_per_insert_block", "0");
+        timed(insert.execute()).await
     }
 
     /// Notes that a writer's goodbye or silence was acted on.

@@ -20,10 +20,10 @@ use crate::sessions::{Missing, RestoredExchange, RestoredSession, Totals};
 /// Ids in one statement: far below `max_query_size` (256 KiB) and `max_ast_elements` (50,000).
 const PORTION: usize = 1000;
 /// The year 2100, in microseconds: no frame is from later.
-const LATEST: i64 = 4_102_444_800_000_000;
+pub(super) const LATEST: i64 = 4_102_444_800_000_000;
 /// How much earlier than a batch's first frame a session's last may be, beyond the idle limit, for the session to be
 /// restored: writers' clocks differ, and a spool is drained late.
-const SLACK: i64 = 24 * 3600 * 1_000_000;
+pub(super) const SLACK: i64 = 24 * 3600 * 1_000_000;
 
 /// What is before a batch.
 #[derive(Debug, Default)]
@@ -63,6 +63,8 @@ struct ExchangeRow {
     opens: bool,
     address: String,
     name: String,
+    /// Requests in the order of the log: `>` or `<` and the id.
+    asked: Vec<String>,
 }
 
 #[derive(Row, Deserialize)]
@@ -193,7 +195,10 @@ impl Sink {
             "SELECT session_key, exchange_id AS exchange, argMin(session_id, kafka_offset) AS session, \
              countIf(rpc_method = 'initialize' AND kind = 'message' AND direction = 'to_target') > 0 \
              AND session = exchange_id AND NOT max(session_starts) AS opens, \
-             argMin(client_address, kafka_offset) AS address, argMin(claimed_name, kafka_offset) AS name \
+             argMin(client_address, kafka_offset) AS address, argMin(claimed_name, kafka_offset) AS name, \
+             arrayMap(one -> one.2, arraySort(groupArrayIf((kafka_offset, \
+             concat(if(direction = 'to_client', '<', '>'), rpc_id)), \
+             kind = 'message' AND rpc_kind = 'request' AND rpc_id != ''))) AS asked \
              FROM frames WHERE {} AND exchange_id IN ({}) AND kind != 'undecodable' \
              GROUP BY session_key, exchange_id",
             before(offset),
@@ -205,6 +210,7 @@ impl Sink {
             exchange: row.exchange,
             session: row.session,
             opens: row.opens.then(|| (row.address, claimed(row.name))),
+            asked: row.asked,
         };
         Ok(timed(query).await?.into_iter().map(restored).collect())
     }
@@ -256,7 +262,7 @@ impl Sink {
 }
 
 /// At most [`PORTION`] at a time; none of nothing.
-fn portions<T: Clone + Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> Vec<Vec<T>> {
+pub(super) fn portions<T: Clone + Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> Vec<Vec<T>> {
     let items: Vec<T> = items.collect::<HashSet<T>>().into_iter().collect();
     items.chunks(PORTION).map(<[T]>::to_vec).collect()
 }

@@ -1,4 +1,5 @@
-//! Pieces of SQL. Only ids, digests and numbers are written into a statement; texts are bound.
+//! Pieces of SQL. Ids, digests and numbers are written into a statement as they are; texts are bound, or escaped by
+//! [`literal`].
 
 use tapedeck_schemas::Digest;
 use uuid::Uuid;
@@ -35,6 +36,16 @@ pub(super) fn digests<'a>(digests: impl Iterator<Item = &'a Digest>) -> String {
 
 pub(super) fn numbers<'a>(numbers: impl Iterator<Item = &'a i64>) -> String {
     join(numbers.map(i64::to_string))
+}
+
+/// A list of texts, as literals of a statement that is bound: a question mark in one is no parameter.
+pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    join(texts.map(|text| literal(text).replace('?', "??")))
+}
+
+/// A text as a literal of ClickHouse's SQL.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 /// A list that `IN` takes; an empty one is never sent.

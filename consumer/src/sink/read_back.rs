@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tapedeck_schemas::Digest;
 
 use super::error::timed;
-use super::pieces::{before, bind, from};
+use super::pieces::{before, bind, from, literal};
 use super::{Sink, SinkError};
 use crate::rows::Origin;
 
@@ -173,12 +173,7 @@ impl Sink {
     /// # Errors
     /// As any statement.
     pub async fn aggregate_again(&self, origin: &Origin, offsets: RangeInclusive<i64>) -> Result<(), SinkError> {
-        let views = "SELECT name, extract(create_table_query, ' TO ([^ ]+)'), as_select FROM system.tables \
-             WHERE database = ? AND engine = 'MaterializedView' AND (database, name) IN (SELECT arrayJoin(arrayZip(\
-             dependencies_database, dependencies_table)) FROM system.tables WHERE database = ? AND name = 'frames')";
-        let columns = "SELECT name FROM system.columns WHERE database = ? AND table = ? ORDER BY position";
-        let query = self.client().query(views).bind(&self.database).bind(&self.database);
-        let filter = format!(
+        let rows = format!(
             "kafka_source = {} AND kafka_topic = {} AND kafka_partition = {} AND kafka_offset BETWEEN {} AND {}",
             literal(&origin.source),
             literal(&origin.topic),
@@ -186,10 +181,23 @@ impl Sink {
             offsets.start(),
             offsets.end()
         );
+        self.aggregate_again_where(&rows).await
+    }
+
+    /// The same with the rows of `frames` that a condition selects.
+    ///
+    /// # Errors
+    /// As any statement.
+    pub async fn aggregate_again_where(&self, condition: &str) -> Result<(), SinkError> {
+        let views = "SELECT name, extract(create_table_query, ' TO ([^ ]+)'), as_select FROM system.tables \
+             WHERE database = ? AND engine = 'MaterializedView' AND (database, name) IN (SELECT arrayJoin(arrayZip(\
+             dependencies_database, dependencies_table)) FROM system.tables WHERE database = ? AND name = 'frames')";
+        let columns = "SELECT name FROM system.columns WHERE database = ? AND table = ? ORDER BY position";
+        let query = self.client().query(views).bind(&self.database).bind(&self.database);
         let filters = format!(
             "{{{}: {}}}",
             literal(&format!("{}.frames", self.database)),
-            literal(&filter)
+            literal(condition)
         );
         for (view, target, select) in timed(query.fetch_all::<(String, String, String)>()).await? {
             let query = self.client().query(columns).bind(&self.database).bind(&view);
@@ -222,11 +230,6 @@ impl Sink {
             .bind(reason);
         timed(query.execute()).await
     }
-}
-
-/// A text as a literal of ClickHouse's SQL.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ fn rows(case: &Case) -> Vec<u8> {
             verdict: Verdict::Intact,
             truncated: false,
             place: Place::default(),
+            answers: None,
+            message_size: 0,
+            retention: "standard".into(),
         };
         row.encode(&case.origin(), &mut bytes);
     }

@@ -1,12 +1,17 @@
 //! Loading, on a real broker and a real ClickHouse.
 
+mod calls;
 mod frames;
 mod hostile;
 mod lease;
+mod migrations;
+mod orders;
 mod publishing;
+mod recording;
 mod row_bytes;
 mod silence;
 mod stack;
+mod tables;
 
 use std::collections::HashSet;
 

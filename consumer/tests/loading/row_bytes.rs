@@ -218,12 +218,22 @@ async fn rows_come_back_as_they_were_encoded() {
     let redactor = case.tools().redactor;
     let (mut runner, strategy) = (
         TestRunner::deterministic(),
-        (frame(), any::<[u64; 4]>(), any::<[bool; 3]>()),
+        (
+            frame(),
+            any::<[u64; 4]>(),
+            any::<[bool; 3]>(),
+            (
+                prop::collection::vec(text(), 0..3),
+                prop::option::of(id()),
+                any::<i64>(),
+            ),
+        ),
     );
     let mut rows = Vec::new();
     for offset in 0..300 {
         let drawn = strategy.new_tree(&mut runner).expect("a value").current();
-        let (frame, [frames, calls, errors, bytes], [shared, starts, truncated]) = drawn;
+        let (frame, [frames, calls, errors, bytes], [shared, starts, truncated], (concerns, answers, message_size)) =
+            drawn;
         let payload = frame.payload.clone();
         let masked = redaction::mask(frame, &redactor, &mut redaction::Known::default());
         let frame = redaction::clean(vec![masked], Body::Parts(vec![payload]), &redactor).remove(0);
@@ -243,7 +253,11 @@ async fn rows_come_back_as_they_were_encoded() {
                     errors,
                     bytes,
                 },
+                concerns,
             },
+            answers,
+            message_size,
+            retention: "standard".into(),
         });
     }
     let mut encoded = Vec::new();

@@ -171,6 +171,7 @@ impl Case {
             metrics: std::sync::Arc::default(),
             lease: self.config.lease,
             idle: self.config.idle,
+            retention: self.config.retention.clone(),
         }
     }
 
