@@ -14,7 +14,7 @@ use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::oracle::{table, topic};
+use crate::oracle::{calls, table, topic};
 use crate::parts::{AUDIENCE, Parts};
 use crate::tape::Tape;
 use crate::until::until;
@@ -227,6 +227,7 @@ impl Deck {
         self.consumer.service().stop().await;
         let tape = Tape::read(&self.kafka, &self.database).await?;
         let proof = tape.verify()?;
+        calls::verify(&self.database, &tape.rows).await?;
         let writers = tape
             .recorded
             .iter()

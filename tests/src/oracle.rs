@@ -1,5 +1,6 @@
 //! What must be true of every record, whatever was done: each function looks at the whole and names all that is wrong.
 
+pub mod calls;
 pub mod chain;
 pub mod compare;
 pub mod control;

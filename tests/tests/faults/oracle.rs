@@ -7,8 +7,8 @@ use serde::Deserialize;
 use tapedeck_dev::services::Database;
 use tapedeck_schemas::{Direction, Kind};
 use tapedeck_tests::Tape;
-use tapedeck_tests::oracle::Wrong;
 use tapedeck_tests::oracle::table::{self, Row};
+use tapedeck_tests::oracle::{Wrong, calls};
 use uuid::Uuid;
 
 use crate::load::{Call, Seen};
@@ -27,6 +27,7 @@ pub(crate) async fn judge(scene: &Scene, calls: &[Call], received: &[String]) ->
     judge_sessions(&tape, &sessions(&scene.database).await?, &mut wrong);
     judge_events(&tape, &mut wrong);
     wrong.verdict("the record and what clients saw")?;
+    calls::verify(&scene.database, &tape.rows).await?;
     Ok(tape)
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tapedeck_dev::services::Database;
 use tapedeck_schemas::wire::decode_audit;
 use tapedeck_tests::Tape;
-use tapedeck_tests::oracle::table;
+use tapedeck_tests::oracle::{calls, table};
 use tapedeck_tests::until;
 use uuid::Uuid;
 
@@ -72,6 +72,7 @@ fn calls_that_a_killed_proxy_left_open_are_unknown_once_though_the_consumer_is_k
 
         let tape = Tape::read(&scene.kafka, &scene.database).await?;
         tape.verify()?;
+        calls::verify(&scene.database, &tape.rows).await?;
         let noted = table::values(&scene.database, "SELECT exchange_id FROM unknown_calls").await?;
         ensure!(
             noted.len() == open.len(),
