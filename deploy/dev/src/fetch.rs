@@ -149,7 +149,7 @@ async fn resolve(
 }
 
 /// Installs the packages that `requirements.txt` in `deploy/dev/RECIPE` pins, into `lib/` of the folder that it returns, and
-/// unpacks `tree`, a folder of `source`'s source package, beside it. `source` is `NAME==VERSION`.
+/// unpacks `trees`, folders of `source`'s source package, beside it. `source` is `NAME==VERSION`.
 ///
 /// # Errors
 /// When pip fails, or the folder cannot be used.
@@ -157,7 +157,7 @@ pub async fn python(
     folder: &Folder,
     recipe: &str,
     source: &str,
-    tree: &str,
+    trees: &[&str],
     progress: &dyn Progress,
 ) -> Result<PathBuf, FetchError> {
     let file = folder
@@ -167,10 +167,11 @@ pub async fn python(
         .join("requirements.txt");
     let requirements = read(&file)?;
     let name = format!("{recipe}-python");
+    let pinned = [requirements, trees.join("\n").into_bytes()].concat();
     let part = Part {
         name: &name,
         version: source.rsplit('=').next().unwrap_or(source),
-        recipe: &requirements,
+        recipe: &pinned,
     };
     let vacancy = match folder.part(&part, progress).await? {
         Slot::Installed(path) => return Ok(path),
@@ -196,7 +197,7 @@ pub async fn python(
     let unpack = Launch::new("tar", "tar", vacancy.log())
         .current_dir(vacancy.path())
         .args(["-xzf", &format!("source/{root}.tar.gz"), "--strip-components=1"])
-        .arg(format!("{root}/{tree}"));
+        .args(trees.iter().map(|tree| format!("{root}/{tree}")));
     complete(&unpack, &name, DOWNLOAD).await?;
     Ok(vacancy.seal()?)
 }

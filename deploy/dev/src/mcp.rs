@@ -8,7 +8,7 @@ mod conformance;
 mod probe;
 mod visit;
 
-pub use conformance::{Conformance, ConformanceServer, Outcomes};
+pub use conformance::{CLIENT_SCENARIOS, ClientScenario, Conformance, ConformanceServer, Detour, Outcomes};
 pub use probe::{Accounts, Probe, ProbeOptions, Received};
 pub use visit::{Call, Caller, Line, Transcript, Visit};
 

