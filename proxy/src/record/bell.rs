@@ -3,13 +3,19 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use rdkafka::bindings;
 use rdkafka::producer::{BaseProducer, Producer as _};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use super::publish::{self, Reports};
+
+/// How long a message that nobody waits for may wait for others to go with.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// The end that librdkafka writes to, once for each time that its queue was served and has something again.
 pub(super) struct Bell(OwnedFd);
@@ -57,15 +63,23 @@ impl Drop for MainQueue {
     }
 }
 
-/// Serves a producer's reports whenever its bell rings, for as long as anybody else has the producer.
-pub(super) async fn serve(producer: Weak<BaseProducer<Reports>>, mut ringing: pipe::Receiver) {
+/// Serves a producer's reports whenever its bell rings, and hands over what waits in its lanes, which stirs this. For as
+/// long as anybody else has the producer.
+pub(super) async fn serve(producer: Weak<BaseProducer<Reports>>, mut ringing: pipe::Receiver, stirred: Arc<Notify>) {
     let Some(queue) = producer.upgrade().map(|producer| MainQueue::of(&producer)) else {
         return;
     };
     let mut rings = [0; 64];
+    // When what waits without hurry has waited long enough.
+    let mut due: Option<Instant> = None;
     loop {
         let Some(served) = producer.upgrade() else { return };
-        let more = publish::serve(&served, || !queue.is_empty());
+        let is_due = due.take_if(|due| *due <= Instant::now()).is_some();
+        let more = publish::serve(&served, is_due, || !queue.is_empty());
+        due = match served.context().is_waiting() {
+            true => due.or_else(|| Some(Instant::now() + LINGER)),
+            false => None,
+        };
         // It may have been replaced in the meantime. Its end waits for librdkafka's threads, which the runtime must not.
         if let Some(last) = Arc::into_inner(served) {
             tokio::task::spawn_blocking(move || drop(last));
@@ -75,8 +89,13 @@ pub(super) async fn serve(producer: Weak<BaseProducer<Reports>>, mut ringing: pi
             tokio::task::yield_now().await;
             continue;
         }
-        // What came since the queue was found empty has rung.
-        match ringing.read(&mut rings).await {
+        let read = tokio::select! {
+            // What came since the queue was found empty has rung.
+            read = ringing.read(&mut rings) => read,
+            () = stirred.notified() => continue,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => continue,
+        };
+        match read {
             Ok(1..) => {}
             // The bell is gone, and so is its producer.
             Ok(0) => return,

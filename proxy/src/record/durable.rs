@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::backlog::{SealedFrame, Ticket, is_final};
 use super::in_flight::InFlight;
+use super::lanes::Haste;
 use super::ledger::Ledger;
 use super::{NotRecorded, TopicRole};
 
@@ -117,6 +118,7 @@ pub(super) struct Delivery {
     /// Of a frame that may be spooled: its number there.
     spooled: Option<u64>,
     bytes: usize,
+    haste: Haste,
     since: Instant,
     in_flight: Arc<InFlight>,
     /// Whether somebody has settled it, or is about to.
@@ -136,8 +138,14 @@ pub(super) struct Place {
 
 impl Delivery {
     /// Counts the message as handed over; [`Delivery::resolve`] takes that back.
-    pub(super) fn of_frame(in_flight: &Arc<InFlight>, exchange_id: Uuid, place: Place, bytes: usize) -> Arc<Self> {
-        Self::begin(in_flight, exchange_id, Some(place), (None, None), bytes)
+    pub(super) fn of_frame(
+        in_flight: &Arc<InFlight>,
+        exchange_id: Uuid,
+        place: Place,
+        bytes: usize,
+        haste: Haste,
+    ) -> Arc<Self> {
+        Self::begin(in_flight, exchange_id, Some(place), (None, None), bytes, haste)
     }
 
     /// As [`Delivery::of_frame`], for a frame of the backlog, which is told what becomes of it.
@@ -149,6 +157,7 @@ impl Delivery {
             place,
             (Some(ticket), None),
             sealed.value.len(),
+            Haste::Now,
         )
     }
 
@@ -166,12 +175,13 @@ impl Delivery {
             place,
             (ticket, Some(number)),
             sealed.value.len(),
+            Haste::Now,
         )
     }
 
     /// As [`Delivery::of_frame`], for a control statement, or a record of which the books have been kept before.
     pub(super) fn of_statement(in_flight: &Arc<InFlight>, bytes: usize) -> Arc<Self> {
-        Self::begin(in_flight, Uuid::nil(), None, (None, None), bytes)
+        Self::begin(in_flight, Uuid::nil(), None, (None, None), bytes, Haste::Now)
     }
 
     fn begin(
@@ -180,6 +190,7 @@ impl Delivery {
         place: Option<Place>,
         (ticket, spooled): (Option<Ticket>, Option<u64>),
         bytes: usize,
+        haste: Haste,
     ) -> Arc<Self> {
         in_flight.enqueued(bytes);
         Arc::new(Self {
@@ -188,12 +199,18 @@ impl Delivery {
             ticket,
             spooled,
             bytes,
+            haste,
             since: Instant::now(),
             in_flight: Arc::clone(in_flight),
             settled: AtomicBool::new(false),
             outcome: OnceLock::new(),
             waker: AtomicWaker::new(),
         })
+    }
+
+    /// Whether somebody waits for it.
+    pub(super) fn haste(&self) -> Haste {
+        self.haste
     }
 
     /// Kafka's report: the broker has the message, or an error that leaves open whether it does.

@@ -6,12 +6,17 @@
 //! `rd_kafka_toppar_producer_serve` with `linger.ms` 0). So messages wait here, where that costs nothing, and go as one
 //! batch, which costs the broker as much as one message. A single caller never waits; many share their waits.
 //!
-//! A message that waits has others of its lane under way before it, and whoever reports on those hands it over: nothing
-//! waits for nothing, and nothing longer than those before it, which librdkafka gives up after `message.timeout.ms`.
+//! Messages that nobody waits for (a target's record is best effort) are in no hurry: they wait here for a few milliseconds
+//! at most, and go with what comes meanwhile. Whoever is behind one in its lane, and is in a hurry, takes it along.
+//!
+//! A message in a hurry that waits has others of its lane under way before it, and whoever reports on those hands it over:
+//! nothing waits for nothing, and nothing longer than those before it, which librdkafka gives up after `message.timeout.ms`.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 use super::TopicRole;
 
@@ -21,6 +26,18 @@ const FEW: usize = 4;
 /// Messages to a partition that may be under way when those that wait are handed over. librdkafka may send the first of
 /// them before it sees the others.
 const FEWER: usize = 2;
+
+/// Messages in no hurry that are enough for a batch.
+const MANY: usize = 256;
+
+/// Whether somebody waits for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Or may do so.
+    Now,
+    /// Nobody does.
+    Soon,
+}
 
 /// One bit each in a word.
 const LANES: u8 = 64;
@@ -47,25 +64,35 @@ pub(super) struct Lanes<M> {
     traffic: [Mutex<Traffic<M>>; LANES as usize],
     /// A bit for each lane in which messages wait.
     waiting: AtomicU64,
+    stirred: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct Traffic<M> {
+    /// With those that are being handed over.
     under_way: usize,
     waiting: VecDeque<M>,
+    /// One of them is in a hurry, or they are enough.
+    is_urgent: bool,
+    /// Some that waited are being handed over, and nothing may overtake them.
+    is_moving: bool,
 }
 
 impl<M> Lanes<M> {
-    pub(super) fn new() -> Self {
+    /// Whoever hands over is `stirred` where no report may follow: a message waits that did not, or that is in a hurry.
+    pub(super) fn new(stirred: Arc<Notify>) -> Self {
         let empty = |_| {
             Mutex::new(Traffic {
                 under_way: 0,
                 waiting: VecDeque::new(),
+                is_urgent: false,
+                is_moving: false,
             })
         };
         Self {
             traffic: std::array::from_fn(empty),
             waiting: AtomicU64::new(0),
+            stirred,
         }
     }
 
@@ -77,16 +104,24 @@ impl<M> Lanes<M> {
     pub(super) fn pass<E>(
         &self,
         lane: Lane,
+        haste: Haste,
         now: impl FnOnce() -> Result<(), E>,
         later: impl FnOnce() -> M,
     ) -> Result<(), E> {
         let mut traffic = self.traffic(lane);
-        if traffic.under_way <= FEW && traffic.waiting.is_empty() {
+        let is_free = traffic.waiting.is_empty() && !traffic.is_moving;
+        if haste == Haste::Now && is_free && traffic.under_way <= FEW {
             now()?;
             traffic.under_way += 1;
-        } else {
-            traffic.waiting.push_back(later());
-            self.waiting.fetch_or(1 << lane.0, Ordering::Relaxed);
+            return Ok(());
+        }
+        traffic.waiting.push_back(later());
+        let was_waiting = self.waiting.fetch_or(1 << lane.0, Ordering::Relaxed) & 1 << lane.0 != 0;
+        let is_urgent = haste == Haste::Now || traffic.waiting.len() == MANY;
+        traffic.is_urgent |= is_urgent;
+        // Where more are under way, their reports lead to the same.
+        if !was_waiting || is_urgent && traffic.under_way <= FEWER {
+            self.stirred.notify_one();
         }
         Ok(())
     }
@@ -96,22 +131,41 @@ impl<M> Lanes<M> {
         self.traffic(lane).under_way -= 1;
     }
 
-    /// Hands over, lane by lane, all that waits where few are under way. To be called after messages have
-    /// [`arrived`](Self::arrived); `now` says whether a message is under way.
-    pub(super) fn hand_over(&self, mut now: impl FnMut(Lane, M) -> bool) {
+    /// Hands over, lane by lane, what waits where few are under way: what is urgent and what is before it, or `all`. To be
+    /// called after messages have [`arrived`](Self::arrived), by one at a time; `now` says whether a message is under way.
+    pub(super) fn hand_over(&self, all: bool, mut now: impl FnMut(Lane, M) -> bool) {
         let mut lanes = self.waiting.load(Ordering::Relaxed);
         while lanes != 0 {
             let lane = Lane(lanes.trailing_zeros() as u8);
             lanes &= lanes - 1;
-            let mut traffic = self.traffic(lane);
-            if traffic.under_way > FEWER {
-                continue;
+            // Not under the lock: others may be recorded meanwhile, and are next.
+            while let Some(messages) = self.move_on(lane, all) {
+                let refused = messages
+                    .into_iter()
+                    .filter_map(|message| (!now(lane, message)).then_some(()));
+                let refused = refused.count();
+                self.traffic(lane).under_way -= refused;
             }
-            while let Some(message) = traffic.waiting.pop_front() {
-                traffic.under_way += usize::from(now(lane, message));
-            }
-            self.waiting.fetch_and(!(1 << lane.0), Ordering::Relaxed);
         }
+    }
+
+    /// What is to be handed over next. None: nothing, and what was moved before is.
+    fn move_on(&self, lane: Lane, all: bool) -> Option<VecDeque<M>> {
+        let mut traffic = self.traffic(lane);
+        traffic.is_moving = false;
+        if traffic.waiting.is_empty() || traffic.under_way > FEWER || !(traffic.is_urgent || all) {
+            return None;
+        }
+        traffic.is_moving = true;
+        traffic.is_urgent = false;
+        traffic.under_way += traffic.waiting.len();
+        self.waiting.fetch_and(!(1 << lane.0), Ordering::Relaxed);
+        Some(std::mem::take(&mut traffic.waiting))
+    }
+
+    /// Whether anything waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) != 0
     }
 
     /// Everything that waits, for an owner who will hand over no more.

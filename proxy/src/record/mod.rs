@@ -75,6 +75,7 @@ pub use settings::{MESSAGE_TIMEOUT, OWN_OPTIONS, Options, RecorderSettings, Spoo
 
 use durable::Delivery;
 use in_flight::InFlight;
+use lanes::Haste;
 use metrics::Metrics;
 use publish::KafkaPublisher;
 use readiness::Readiness;
@@ -208,7 +209,7 @@ impl Recorder {
         let written = has_room
             && self.writer.in_flight.readiness.check(Copies::One).is_ok()
             && self.strangers.admits(Instant::now())
-            && self.writer.record(&mut frame, payload, true).is_ok();
+            && self.writer.record(&mut frame, payload, true, Haste::Now).is_ok();
         if !written {
             self.writer.in_flight.metrics.refusal_not_written();
         }
@@ -276,8 +277,12 @@ impl Recorder {
 
     fn write(&self, frame: &mut Frame, payload: Option<Bytes>, demand: Demand) -> Result<Arc<Delivery>, Refused> {
         let in_flight = &self.writer.in_flight;
+        let haste = match demand {
+            Demand::BestEffort => Haste::Soon,
+            Demand::Kafka(_) | Demand::Spooled(_) => Haste::Now,
+        };
         let recorded = match self.ready(demand) {
-            Ok(()) => self.writer.record(frame, payload, false),
+            Ok(()) => self.writer.record(frame, payload, false, haste),
             Err(why) => Err(NotRecorded::from(why).into()),
         };
         recorded.inspect_err(|refused| {

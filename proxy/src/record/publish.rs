@@ -10,6 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
 use tapedeck_schemas::MAX_PART;
+use tokio::sync::Notify;
 
 use super::bell::{self, Bell};
 use super::durable::Delivery;
@@ -52,17 +53,18 @@ impl KafkaPublisher {
     /// Connects in the background. Must be called within a Tokio runtime.
     pub(super) fn start(settings: &RecorderSettings, readiness: Arc<Readiness>) -> Result<Self, StartError> {
         let (bell, ringing) = Bell::new().map_err(StartError::Bell)?;
+        let stirred = Arc::new(Notify::new());
         let reports = Reports {
             readiness,
             topics: settings.topics.clone(),
-            lanes: Lanes::new(),
+            lanes: Lanes::new(Arc::clone(&stirred)),
             bell,
         };
         let producer: BaseProducer<Reports> = producer_config(settings)?
             .create_with_context(reports)
             .map_err(|error| StartError::Client(error.to_string()))?;
         let producer = Arc::new(producer);
-        tokio::spawn(bell::serve(Arc::downgrade(&producer), ringing));
+        tokio::spawn(bell::serve(Arc::downgrade(&producer), ringing, stirred));
         Ok(Self(producer))
     }
 }
@@ -84,7 +86,7 @@ impl Publisher for KafkaPublisher {
             value: value.into(),
             delivery: Arc::clone(&delivery),
         };
-        reports.lanes.pass(lane, now, later)
+        reports.lanes.pass(lane, delivery.haste(), now, later)
     }
 
     fn is_forbidden(&self) -> bool {
@@ -133,13 +135,14 @@ fn send(
     })
 }
 
-/// Serves some of what librdkafka reports, and hands over what waited for that. Whether there is more.
-pub(super) fn serve(producer: &BaseProducer<Reports>, has_more: impl Fn() -> bool) -> bool {
+/// Serves some of what librdkafka reports, and hands over what waited for that, or what waits at `all`. Whether there is
+/// more.
+pub(super) fn serve(producer: &BaseProducer<Reports>, all: bool, has_more: impl Fn() -> bool) -> bool {
     for _ in 0..EVENTS_AT_ONCE {
         // One poll serves one event, which may hold many reports. The first also tells librdkafka that its bell was
         // heard, even where there is no event.
         producer.poll(Duration::ZERO);
-        hand_over_waiting(producer);
+        hand_over_waiting(producer, all);
         if !has_more() {
             return false;
         }
@@ -147,14 +150,14 @@ pub(super) fn serve(producer: &BaseProducer<Reports>, has_more: impl Fn() -> boo
     true
 }
 
-fn hand_over_waiting(producer: &BaseProducer<Reports>) {
+fn hand_over_waiting(producer: &BaseProducer<Reports>, all: bool) {
     let reports = producer.context();
     if reports.readiness.is_spoiled() {
         // It will be replaced: what it would send after a failure depends on state that the broker may have lost.
         return reports.fail_waiting();
     }
     let mut refused = Vec::new();
-    reports.lanes.hand_over(|lane, waiting| {
+    reports.lanes.hand_over(all, |lane, waiting| {
         let Waiting {
             topic,
             key,
@@ -186,6 +189,11 @@ impl Reports {
     /// Nobody will hear of this producer's messages: it is to be replaced, which fails them.
     pub(super) fn give_up(&self) {
         self.readiness.spoiled();
+    }
+
+    /// Whether a message waits to be handed over.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.lanes.is_waiting()
     }
 
     fn fail_waiting(&self) {

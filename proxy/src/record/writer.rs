@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::backlog::SealedFrame;
 use super::durable::{Delivery, Place};
 use super::in_flight::InFlight;
+use super::lanes::Haste;
 use super::ledger::Ledger;
 use super::publish::Publisher;
 use super::segment::{Segment, Slot, State};
@@ -75,6 +76,7 @@ impl Writer {
         frame: &mut Frame,
         payload: Option<Bytes>,
         stranger: bool,
+        haste: Haste,
     ) -> Result<Arc<Delivery>, Refused> {
         let size = payload.as_ref().map_or(0, Bytes::len);
         if size > MAX_PART {
@@ -99,7 +101,7 @@ impl Writer {
             let producer = self.producer();
             let segment = self.opened(&producer, &slot, &mut state)?;
             let frame = std::mem::take(frame);
-            let appended = self.append(&producer, &slot, segment, frame, payload);
+            let appended = self.append(&producer, &slot, segment, (frame, payload), haste);
             return appended.map_err(|why| Refused { why, has_number: true });
         }
     }
@@ -153,7 +155,7 @@ impl Writer {
                 previous: None,
             },
         );
-        let delivery = self.append(&producer, slot, segment, seal, None).ok()?;
+        let delivery = self.append(&producer, slot, segment, (seal, None), Haste::Now).ok()?;
         if let State::Open(segment) = std::mem::replace(state, State::Evicted) {
             *state = State::Sealed(segment, Arc::clone(&delivery), reason);
         }
@@ -177,7 +179,7 @@ impl Writer {
                 generation: producer.generation,
             };
             let opener = slot.event(Kind::SegmentOpened, segment_id, event);
-            let opened = self.append(producer, slot, &mut segment, opener, None);
+            let opened = self.append(producer, slot, &mut segment, (opener, None), Haste::Now);
             // Even where its opener was not taken: the next segment has to name it.
             *state = State::Open(segment);
             self.ended.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
@@ -196,15 +198,16 @@ impl Writer {
         producer: &Producer,
         slot: &Slot,
         segment: &mut Segment,
-        mut frame: Frame,
-        payload: Option<Bytes>,
+        (mut frame, payload): (Frame, Option<Bytes>),
+        haste: Haste,
     ) -> Result<Arc<Delivery>, NotRecorded> {
         (frame.time, frame.monotonic_ns) = self.moment();
         let sealed = self.seal(segment, frame, payload);
         if slot.spooled {
             return self.hand_over_spooled(producer, slot, Arc::new(sealed), None);
         }
-        let delivery = Delivery::of_frame(&self.in_flight, sealed.exchange_id, sealed.place, sealed.value.len());
+        let size = sealed.value.len();
+        let delivery = Delivery::of_frame(&self.in_flight, sealed.exchange_id, sealed.place, size, haste);
         producer.publish(TopicRole::Frames, slot.key.as_bytes(), &sealed.value, &delivery)?;
         Ok(delivery)
     }

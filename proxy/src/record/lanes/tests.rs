@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::sync::atomic::AtomicBool;
 
+use futures_util::FutureExt as _;
 use proptest::prelude::*;
 
 use super::*;
@@ -36,19 +37,21 @@ fn messages_share_a_lane_where_they_share_a_partition_and_statements_have_their_
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// A message to this lane; librdkafka takes it, or not.
-    Pass(u8, bool),
+    /// A message to this lane, in a hurry or not; librdkafka takes it, or not.
+    Pass(u8, bool, bool),
     /// The nth of those under way.
     Arrive(usize),
-    /// librdkafka takes what waits, or not.
-    HandOver(bool),
+    /// Of all, or of what is urgent; librdkafka takes what waits, or not.
+    HandOver(bool, bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => (0_u8..3, prop::bool::weighted(0.9)).prop_map(|(lane, taken)| Event::Pass(lane, taken)),
+        6 => (0_u8..3, prop::bool::weighted(0.6), prop::bool::weighted(0.9))
+            .prop_map(|(lane, hurries, taken)| Event::Pass(lane, hurries, taken)),
         6 => any::<usize>().prop_map(Event::Arrive),
-        2 => prop::bool::weighted(0.9).prop_map(Event::HandOver),
+        2 => (prop::bool::weighted(0.3), prop::bool::weighted(0.9))
+            .prop_map(|(all, taken)| Event::HandOver(all, taken)),
     ]
 }
 
@@ -86,22 +89,27 @@ proptest! {
     fn every_message_is_handed_over_once_and_in_order_and_none_waits_for_nothing(
         events in proptest::collection::vec(event(), 0..300),
     ) {
-        let lanes = Lanes::new();
+        let lanes = Lanes::new(Arc::default());
         let mut seen = Seen::default();
         let mut passed: Vec<(Lane, usize)> = Vec::new();
+        // By message.
+        let mut hurry: Vec<bool> = Vec::new();
         for event in events {
             match event {
-                Event::Pass(lane, taken) => {
+                Event::Pass(lane, hurries, taken) => {
                     let (lane, message) = (Lane(lane), passed.len());
                     passed.push((lane, message));
+                    hurry.push(hurries);
                     let (before, waits) = (seen.under_way(lane), seen.handed(lane).len() + 1 < of(&passed, lane).len());
                     let mut went = false;
                     let now = || {
                         went = true;
                         seen.take(lane, message, taken).then_some(()).ok_or(())
                     };
-                    let outcome = lanes.pass(lane, now, || message);
-                    prop_assert_eq!(went, before <= FEW && !waits, "at once where few are under way, and never past another");
+                    let haste = if hurries { Haste::Now } else { Haste::Soon };
+                    let outcome = lanes.pass(lane, haste, now, || message);
+                    let free = before <= FEW && !waits;
+                    prop_assert_eq!(went, hurries && free, "at once where few are under way, and never past another");
                     prop_assert_eq!(outcome.is_ok(), !went || taken);
                 }
                 Event::Arrive(nth) if !seen.under_way.is_empty() => {
@@ -109,22 +117,28 @@ proptest! {
                     lanes.arrived(seen.under_way.swap_remove(nth));
                 }
                 Event::Arrive(_) => {}
-                Event::HandOver(taken) => {
+                Event::HandOver(all, taken) => {
                     let before = [0, 1, 2].map(|lane| seen.under_way(Lane(lane)));
-                    lanes.hand_over(|lane, message| seen.take(lane, message, taken));
+                    lanes.hand_over(all, |lane, message| seen.take(lane, message, taken));
                     for lane in [0, 1, 2].map(Lane) {
-                        let waiting = of(&passed, lane).len() - seen.handed(lane).len();
-                        prop_assert!(waiting == 0 || before[usize::from(lane.0)] > FEWER, "those before it are nearly all there");
+                        let waiting = of(&passed, lane).split_off(seen.handed(lane).len());
+                        let hurries = waiting.iter().any(|message| all || hurry[*message]);
+                        let few = before[usize::from(lane.0)] <= FEWER;
+                        prop_assert!(!(hurries && few), "those before it are nearly all there");
                     }
                 }
             }
         }
         // The faults stop: every report comes, and is followed by a hand-over, as those before it.
-        lanes.hand_over(|lane, message| seen.take(lane, message, true));
+        lanes.hand_over(false, |lane, message| seen.take(lane, message, true));
         while let Some(lane) = seen.under_way.pop() {
             lanes.arrived(lane);
-            lanes.hand_over(|lane, message| seen.take(lane, message, true));
+            lanes.hand_over(false, |lane, message| seen.take(lane, message, true));
         }
+        let left = |lane: &(Lane, usize)| !seen.handed.contains(lane);
+        prop_assert!(!passed.iter().any(|one| left(one) && hurry[one.1]), "what hurries does not wait for a time");
+        lanes.hand_over(true, |lane, message| seen.take(lane, message, true));
+        prop_assert!(!lanes.is_waiting());
         prop_assert!(lanes.take().is_empty());
         for lane in [0, 1, 2].map(Lane) {
             prop_assert_eq!(seen.handed(lane), of(&passed, lane));
@@ -139,7 +153,7 @@ fn of(all: &[(Lane, usize)], lane: Lane) -> Vec<usize> {
 
 #[test]
 fn a_lone_message_goes_at_once_and_many_go_together() {
-    let lanes = Lanes::new();
+    let lanes = Lanes::new(Arc::default());
     let lane = Lane(0);
     let mut gone = 0;
     for message in 0..20 {
@@ -147,12 +161,12 @@ fn a_lone_message_goes_at_once_and_many_go_together() {
             gone += 1;
             Ok::<_, Infallible>(())
         };
-        lanes.pass(lane, now, || message).expect("it cannot fail");
+        lanes.pass(lane, Haste::Now, now, || message).expect("it cannot fail");
     }
     assert_eq!(gone, FEW + 1);
     let mut together = Vec::new();
     let mut hand_over = || {
-        lanes.hand_over(|_, message| {
+        lanes.hand_over(false, |_, message| {
             together.push(message);
             true
         });
@@ -164,17 +178,48 @@ fn a_lone_message_goes_at_once_and_many_go_together() {
 }
 
 #[test]
+fn who_hands_over_is_stirred_where_no_report_would_do_it() {
+    let stirred = Arc::new(Notify::new());
+    let is_stirred = || stirred.notified().now_or_never().is_some();
+    let lanes = Lanes::new(Arc::clone(&stirred));
+    let pass = |haste| lanes.pass(Lane(0), haste, || Ok::<_, Infallible>(()), || ());
+    let mut together = 0;
+    let mut hand_over = |all| {
+        lanes.hand_over(all, |_, ()| {
+            together += 1;
+            true
+        });
+        together
+    };
+    pass(Haste::Soon).expect("it waits");
+    assert!(is_stirred(), "for its time begins");
+    pass(Haste::Soon).expect("it waits");
+    assert!(!is_stirred());
+    assert_eq!(hand_over(false), 0);
+    pass(Haste::Now).expect("it waits");
+    assert!(is_stirred(), "for it takes those before it along");
+    assert_eq!(hand_over(false), 3);
+    (0..3).for_each(|_| lanes.arrived(Lane(0)));
+    (0..MANY).for_each(|_| pass(Haste::Soon).expect("it waits"));
+    assert_eq!(hand_over(false), 3 + MANY, "they are enough");
+    (0..MANY).for_each(|_| lanes.arrived(Lane(0)));
+    pass(Haste::Soon).expect("it waits");
+    assert_eq!(hand_over(false), 3 + MANY);
+    assert_eq!(hand_over(true), 4 + MANY, "its time is over");
+}
+
+#[test]
 fn what_could_not_be_handed_over_is_not_under_way() {
-    let lanes = Lanes::new();
+    let lanes = Lanes::new(Arc::default());
     for message in 0..10 {
-        assert_eq!(lanes.pass(Lane(0), || Err(()), || message), Err(()));
+        assert_eq!(lanes.pass(Lane(0), Haste::Now, || Err(()), || message), Err(()));
     }
     let mut went = false;
     let now = || {
         went = true;
         Ok::<_, ()>(())
     };
-    lanes.pass(Lane(0), now, || 10).expect("it went");
+    lanes.pass(Lane(0), Haste::Now, now, || 10).expect("it went");
     assert!(went);
 }
 
@@ -182,7 +227,7 @@ fn what_could_not_be_handed_over_is_not_under_way() {
 #[test]
 fn threads_that_pass_while_another_hands_over_lose_nothing_and_keep_the_order() {
     const EACH: usize = 20_000;
-    let lanes = Lanes::new();
+    let lanes = Lanes::new(Arc::default());
     let handed = Mutex::new(Vec::new());
     let under_way = Mutex::new(Vec::new());
     let take = |lane: Lane, message: (usize, usize)| {
@@ -192,7 +237,7 @@ fn threads_that_pass_while_another_hands_over_lose_nothing_and_keep_the_order() 
     let report = || {
         let arrived = std::mem::take(&mut *under_way.lock().expect("no panic"));
         arrived.into_iter().for_each(|lane| lanes.arrived(lane));
-        lanes.hand_over(|lane, message| {
+        lanes.hand_over(false, |lane, message| {
             take(lane, message);
             true
         });
@@ -209,7 +254,7 @@ fn threads_that_pass_while_another_hands_over_lose_nothing_and_keep_the_order() 
                             take(lane, message);
                             Ok::<_, Infallible>(())
                         };
-                        lanes.pass(lane, now, || message).expect("it cannot fail");
+                        lanes.pass(lane, Haste::Now, now, || message).expect("it cannot fail");
                     }
                 })
             })

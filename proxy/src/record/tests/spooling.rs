@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::record::durable::{Delivery, Pending};
 use crate::record::in_flight::InFlight;
+use crate::record::lanes::Haste;
 use crate::record::metrics::Metrics;
 use crate::record::publish::Publisher;
 use crate::record::readiness::Readiness;
@@ -139,7 +140,7 @@ impl Process {
             ..Frame::default()
         };
         let payload_bytes = Bytes::copy_from_slice(payload.to_string().as_bytes());
-        let recorded = self.writer.record(&mut frame, Some(payload_bytes), false);
+        let recorded = self.writer.record(&mut frame, Some(payload_bytes), false, Haste::Now);
         recorded.map(Pending::new).map_err(|refused| refused.why)
     }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::record::durable::Delivery;
 use crate::record::in_flight::InFlight;
+use crate::record::lanes::Haste;
 use crate::record::metrics::Metrics;
 use crate::record::publish::Publisher;
 use crate::record::readiness::Readiness;
@@ -204,6 +205,6 @@ pub(super) fn record(writer: &Writer, caller: u8, payload: usize) -> Result<Arc<
         direction: Direction::ToTarget,
         ..Frame::default()
     };
-    let recorded = writer.record(&mut frame, Some(Bytes::from(vec![b'x'; payload])), false);
+    let recorded = writer.record(&mut frame, Some(Bytes::from(vec![b'x'; payload])), false, Haste::Now);
     recorded.map_err(|refused| refused.why)
 }
