@@ -4,10 +4,12 @@
 //! what stands between them. Contenders take turns within each round; what is reported is the median over the rounds.
 
 pub mod acknowledge;
+mod answers;
 mod calls;
 pub mod load;
 mod loading;
 mod parts;
+mod proxy;
 mod redaction;
 mod report;
 mod summary;
@@ -33,6 +35,12 @@ pub struct Extent {
     pub loads: usize,
     /// Calls in the topic that is loaded: two frames each.
     pub calls: usize,
+    /// Streams that are open while nothing happens in them.
+    pub streams: usize,
+    /// Whether the large answer is one of 1 GiB.
+    pub large: bool,
+    /// For how long memory is watched.
+    pub soak: Option<Duration>,
 }
 
 impl Extent {
@@ -42,6 +50,9 @@ impl Extent {
         within: Duration::from_secs(2),
         loads: 1,
         calls: 50_000,
+        streams: 500,
+        large: false,
+        soak: None,
     };
     /// Some minutes.
     pub const USUAL: Self = Self {
@@ -49,6 +60,9 @@ impl Extent {
         within: Duration::from_secs(5),
         loads: 3,
         calls: 150_000,
+        streams: 2_000,
+        large: true,
+        soak: None,
     };
     /// For figures to quote.
     pub const LONG: Self = Self {
@@ -56,6 +70,9 @@ impl Extent {
         within: Duration::from_secs(10),
         loads: 3,
         calls: 500_000,
+        streams: 8_000,
+        large: true,
+        soak: Some(Duration::from_secs(600)),
     };
 }
 
@@ -68,6 +85,17 @@ pub async fn main(extent: Extent) -> anyhow::Result<Report> {
     let mut report = Report::default();
     calls::measure(&parts, extent, &mut report).await?;
     loading::measure(&parts, extent, &mut report).await?;
+    Ok(report)
+}
+
+/// What the proxy costs beside others that record nothing: processor time, latency, delay of events, memory.
+///
+/// # Errors
+/// As [`main`].
+pub async fn proxy(extent: Extent) -> anyhow::Result<Report> {
+    let parts = Parts::start().await?;
+    let mut report = Report::default();
+    proxy::measure(&parts, extent, &mut report).await?;
     Ok(report)
 }
 

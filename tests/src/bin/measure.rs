@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use tapedeck_tests::measure::acknowledge::Records;
+use tapedeck_tests::measure::load::Load;
 use tapedeck_tests::measure::{self, Extent, Report, acknowledge, load, target};
 use url::Url;
 
@@ -23,6 +25,8 @@ struct Cli {
 enum Command {
     /// What the proxy adds to a call, and how fast the consumer loads
     Main(Options),
+    /// What the proxy costs beside others: processor time, latency, delay of events, memory
+    Proxy(Options),
     /// How fast the consumer loads, and what that costs
     Consumer(Options),
     /// How fast redaction is, beside other ways to find as much
@@ -31,7 +35,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// An MCP server that answers every request at once with 1 KiB
+    /// An MCP server that answers every request at once
     #[command(hide = true)]
     Target { address: SocketAddr },
     /// Calls of 1 KiB, one after the other on each connection
@@ -40,6 +44,30 @@ enum Command {
         url: Url,
         #[arg(long)]
         connections: usize,
+        #[arg(long)]
+        milliseconds: u64,
+        /// Calls a second, as they are due
+        #[arg(long)]
+        rate: Option<f64>,
+    },
+    /// Answers whose events say when they were sent
+    #[command(hide = true)]
+    Delays {
+        url: Url,
+        #[arg(long)]
+        streams: usize,
+        #[arg(long)]
+        milliseconds: u64,
+    },
+    /// One answer, however large
+    #[command(hide = true)]
+    Read { url: Url },
+    /// Streams in which nothing happens
+    #[command(hide = true)]
+    Hold {
+        url: Url,
+        #[arg(long)]
+        streams: usize,
         #[arg(long)]
         milliseconds: u64,
     },
@@ -54,6 +82,9 @@ enum Command {
         in_flight: usize,
         #[arg(long)]
         milliseconds: u64,
+        /// Records a second, as they are due
+        #[arg(long)]
+        rate: Option<f64>,
     },
 }
 
@@ -73,6 +104,7 @@ struct Options {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Main(options) => report(&options, measure::main(options.extent())),
+        Command::Proxy(options) => report(&options, measure::proxy(options.extent())),
         Command::Consumer(options) => report(&options, measure::consumer(options.extent())),
         Command::Redact { json } => {
             let report = measure::redact()?;
@@ -83,20 +115,46 @@ fn main() -> anyhow::Result<()> {
             url,
             connections,
             milliseconds,
+            rate,
         } => {
-            let summary = load::run(&url, connections, Duration::from_millis(milliseconds))?;
+            let within = Duration::from_millis(milliseconds);
+            let load = Load {
+                url,
+                connections,
+                within,
+                rate,
+            };
+            print(&serde_json::to_string(&load::run(&load)?)?)
+        }
+        Command::Delays {
+            url,
+            streams,
+            milliseconds,
+        } => {
+            let summary = load::delays(&url, streams, Duration::from_millis(milliseconds))?;
             print(&serde_json::to_string(&summary)?)
         }
+        Command::Read { url } => load::read(&url),
+        Command::Hold {
+            url,
+            streams,
+            milliseconds,
+        } => load::hold(&url, streams, Duration::from_millis(milliseconds)),
         Command::Acknowledge {
             brokers,
             topic,
             bytes,
             in_flight,
             milliseconds,
+            rate,
         } => {
-            let within = Duration::from_millis(milliseconds);
-            let summary = acknowledge::run(&brokers, &topic, bytes, in_flight, within)?;
-            print(&serde_json::to_string(&summary)?)
+            let records = Records {
+                bytes,
+                in_flight,
+                within: Duration::from_millis(milliseconds),
+                rate,
+            };
+            print(&serde_json::to_string(&acknowledge::run(&brokers, &topic, &records)?)?)
         }
     }
 }

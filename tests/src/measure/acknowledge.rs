@@ -1,6 +1,6 @@
 //! How long a broker takes to acknowledge: the least that a call costs which waits for its record.
 
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -9,6 +9,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 use rdkafka::{ClientConfig, ClientContext};
 
 use super::Summary;
+use super::load::punctual;
 
 /// How much of the time goes before what counts.
 const WARMING_UP: f64 = 0.2;
@@ -34,11 +35,25 @@ impl ProducerContext for Reports {
     }
 }
 
-/// Publishes records for so long, so many at once, under one key, with all in-sync replicas' acknowledgement.
+/// What to publish, under one key, with all in-sync replicas' acknowledgement.
+#[derive(Debug)]
+pub struct Records {
+    /// Bytes of each.
+    pub bytes: usize,
+    /// How many may await their acknowledgement.
+    pub in_flight: usize,
+    /// For how long.
+    pub within: Duration,
+    /// How many a second; an acknowledgement's time then counts from the moment at which its record was due. None: as
+    /// many as there can be.
+    pub rate: Option<f64>,
+}
+
+/// Publishes them.
 ///
 /// # Errors
 /// The first record that was not acknowledged.
-pub fn run(brokers: &str, topic: &str, bytes: usize, in_flight: usize, within: Duration) -> anyhow::Result<Summary> {
+pub fn run(brokers: &str, topic: &str, records: &Records) -> anyhow::Result<Summary> {
     let (reports, reported) = channel();
     let producer: ThreadedProducer<Reports> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
@@ -47,26 +62,40 @@ pub fn run(brokers: &str, topic: &str, bytes: usize, in_flight: usize, within: D
         .set("partitioner", "murmur2")
         .set("linger.ms", "0")
         .create_with_context(Reports(reports))?;
-    let payload = vec![b'x'; bytes];
+    let payload = vec![b'x'; records.bytes];
+    punctual();
     let began = Instant::now();
-    let counts_from = began + within.mul_f64(WARMING_UP);
-    let (mut latencies, mut warming_up, mut waiting) = (Vec::new(), 0, 0);
+    let counts_from = began + records.within.mul_f64(WARMING_UP);
+    let (mut latencies, mut warming_up, mut waiting, mut sent) = (Vec::new(), 0, 0, 0_u32);
     loop {
-        if began.elapsed() < within {
-            while waiting < in_flight {
-                let record = BaseRecord::with_opaque_to(topic, Box::new(Instant::now()))
-                    .key("key")
-                    .payload(&payload);
-                producer.send(record).map_err(|(error, _)| error)?;
-                waiting += 1;
-            }
-        } else if waiting == 0 {
-            return Ok(Summary::of(latencies, within.mul_f64(1.0 - WARMING_UP), warming_up));
+        let due = match records.rate {
+            Some(rate) => began + Duration::from_secs_f64(f64::from(sent) / rate),
+            None => Instant::now(),
+        };
+        let over = due >= began + records.within;
+        let has_room = waiting < records.in_flight;
+        if !over && has_room && due <= Instant::now() {
+            let record = BaseRecord::with_opaque_to(topic, Box::new(due))
+                .key("key")
+                .payload(&payload);
+            producer.send(record).map_err(|(error, _)| error)?;
+            (waiting, sent) = (waiting + 1, sent + 1);
+            continue;
         }
-        let (sent, latency) = match reported.recv_timeout(PATIENCE) {
-            Ok(report) => report.context("a record was not acknowledged")?,
-            Err(RecvTimeoutError::Timeout) => bail!("no acknowledgement within {PATIENCE:?}"),
-            Err(RecvTimeoutError::Disconnected) => bail!("the producer is gone"),
+        if over && waiting == 0 {
+            let within = records.within.mul_f64(1.0 - WARMING_UP);
+            return Ok(Summary::of(latencies, within, warming_up));
+        }
+        let patience = if over || !has_room {
+            PATIENCE
+        } else {
+            due.saturating_duration_since(Instant::now())
+        };
+        let Some((sent, latency)) = next(&reported, patience)? else {
+            if patience == PATIENCE {
+                bail!("no acknowledgement within {PATIENCE:?}");
+            }
+            continue;
         };
         waiting -= 1;
         if sent >= counts_from {
@@ -74,5 +103,17 @@ pub fn run(brokers: &str, topic: &str, bytes: usize, in_flight: usize, within: D
         } else {
             warming_up += 1;
         }
+    }
+}
+
+/// The next acknowledgement: of the record of which moment, and after how long. None: not within that time.
+fn next(
+    reported: &Receiver<Result<(Instant, Duration), KafkaError>>,
+    within: Duration,
+) -> anyhow::Result<Option<(Instant, Duration)>> {
+    match reported.recv_timeout(within) {
+        Ok(report) => Ok(Some(report.context("a record was not acknowledged")?)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => bail!("the producer is gone"),
     }
 }

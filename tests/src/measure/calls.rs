@@ -15,7 +15,8 @@ use tapedeck_dev::process::Launch;
 use tapedeck_dev::services::{Issuer, Proxy, ProxyOptions, Target};
 use tokio::net::TcpStream;
 
-use super::load::{KIBIBYTE, TOKEN};
+use super::answers::KIBIBYTE;
+use super::load::TOKEN;
 use super::parts::{Parts, note};
 use super::report::median;
 use super::usage::{processor_time, resident_memory};
@@ -183,7 +184,7 @@ async fn complete(launch: Launch, within: Duration, output: &Path) -> anyhow::Re
     Ok(serde_json::from_str(&fs::read_to_string(output)?)?)
 }
 
-async fn create_topic(brokers: &str, name: &str) -> anyhow::Result<()> {
+pub(super) async fn create_topic(brokers: &str, name: &str) -> anyhow::Result<()> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let topic = NewTopic::new(name, 4, TopicReplication::Fixed(1));
     for created in admin.create_topics([&topic], &AdminOptions::new()).await? {

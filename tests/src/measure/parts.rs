@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
 use tapedeck_dev::broker::{Broker, BrokerKind};
@@ -12,6 +13,9 @@ use tapedeck_dev::node::Node;
 use tapedeck_dev::process::Launch;
 use tapedeck_dev::progress::{Progress, Step};
 use tapedeck_dev::services::{Consumer, ConsumerOptions, Database, Kafka};
+
+/// Longer than any measurement, for which no token must end.
+const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// Running parts, and where more are started. They end when this is dropped.
 #[derive(Debug)]
@@ -38,7 +42,15 @@ impl Parts {
         let (broker, clickhouse, identity) = (
             Broker::start(kind, None, site).await?,
             ClickHouse::start(ClickHouseKind::choose().0, None, None, site).await?,
-            Identity::start(&node, Options::default(), site).await?,
+            Identity::start(
+                &node,
+                Options {
+                    lifetime: LONGEST,
+                    ..Options::default()
+                },
+                site,
+            )
+            .await?,
         );
         Ok(Self {
             broker,
@@ -87,18 +99,25 @@ impl Parts {
             group: database.name.clone(),
             database: database.clone(),
             partitions,
-            every: std::time::Duration::from_secs(1),
+            every: Duration::from_secs(1),
             more: json!({}),
             environment: Vec::new(),
         };
         Ok(Consumer::start(&options, self.site()).await?)
     }
 
+    /// A new folder of the run, and the log of what works in it.
+    pub(super) fn room(&self, name: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
+        let room = self.run.room(name)?;
+        let log = self.run.log(&room);
+        Ok((room, log))
+    }
+
     /// This program again, as one of the processes that a measurement is made of; and the file that it prints to.
     pub(super) fn ourselves(&self, name: &str) -> anyhow::Result<(Launch, PathBuf)> {
-        let room = self.run.room(name)?;
+        let (room, log) = self.room(name)?;
         let output = room.join("output");
-        let launch = Launch::new(name, std::env::current_exe()?, self.run.log(&room)).output(&output);
+        let launch = Launch::new(name, std::env::current_exe()?, log).output(&output);
         Ok((launch, output))
     }
 }

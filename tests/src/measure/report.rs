@@ -30,13 +30,18 @@ pub struct Report {
 impl Report {
     /// Adds a figure without a target.
     pub fn add(&mut self, measure: &str, contender: &str, value: f64, unit: &'static str) {
+        self.add_bounded(measure, contender, value, unit, None);
+    }
+
+    /// Adds a figure that should be no more than `goal`, where that is known.
+    pub fn add_bounded(&mut self, measure: &str, contender: &str, value: f64, unit: &'static str, goal: Option<f64>) {
         self.rows.push(Row {
             measure: measure.to_owned(),
             contender: contender.to_owned(),
             value,
             unit,
-            goal: None,
-            met: None,
+            goal,
+            met: goal.map(|goal| value <= goal),
         });
     }
 
@@ -52,7 +57,7 @@ impl Report {
     pub fn table(&self) -> String {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING);
-        table.set_header(["measure", "contender", "median", "unit", "ratio"]);
+        table.set_header(["measure", "contender", "median", "unit", "ratio", "at most", ""]);
         let mut before = "";
         for row in &self.rows {
             let first = self.rows.iter().find(|first| first.measure == row.measure);
@@ -60,10 +65,20 @@ impl Report {
             let ratio = first.filter(|first| !is_first && first.value != 0.0);
             let ratio = ratio.map_or(String::new(), |first| format!("× {:.2}", row.value / first.value));
             let measure = if is_first { row.measure.as_str() } else { "" };
-            table.add_row([measure, &row.contender, &number(row.value), row.unit, &ratio]);
+            let goal = row.goal.map_or(String::new(), number);
+            let met = row.met.map_or("", |met| if met { "met" } else { "missed" });
+            table.add_row([
+                measure,
+                &row.contender,
+                &number(row.value),
+                row.unit,
+                &ratio,
+                &goal,
+                met,
+            ]);
             before = &row.measure;
         }
-        for column in [2, 4] {
+        for column in [2, 4, 5] {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -100,6 +115,17 @@ mod tests {
         report.add("latency", "direct", 2.0, "ms");
         report.add("latency", "proxy", 5.0, "ms");
         assert!(report.table().contains("× 2.50"), "{}", report.table());
+    }
+
+    #[test]
+    fn a_figure_that_has_a_goal_says_whether_it_is_met() {
+        let mut report = Report::default();
+        report.add_bounded("latency", "good", 2.0, "ms", Some(2.0));
+        report.add_bounded("latency", "bad", 2.5, "ms", Some(2.0));
+        report.add_bounded("latency", "nobody knows", 2.5, "ms", None);
+        let met: Vec<_> = report.rows.iter().map(|row| row.met).collect();
+        assert_eq!(met, [Some(true), Some(false), None]);
+        assert!(report.table().contains("missed"), "{}", report.table());
     }
 
     #[test]

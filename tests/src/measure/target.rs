@@ -2,41 +2,64 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt as _, Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::load::KIBIBYTE;
+use super::answers::{Answer, PARTS};
 
-/// Answers every request, once it is read, with 1 KiB of JSON: a tool's result for the call with id 1.
+/// An answer of events that say when they were sent, [`TICK`] apart.
+pub(super) const TICKS: &str = "ticks";
+/// An answer of 1 GiB.
+pub(super) const WHOLE: &str = "whole";
+/// An answer of a sixteenth of that.
+pub(super) const PART: &str = "part";
+
+/// Time between two events of [`TICKS`].
+pub(super) const TICK: Duration = Duration::from_millis(10);
+/// How many of them there are before the answer's last event.
+pub(super) const TICK_COUNT: u32 = 100;
+/// What stands in such an event before the microseconds since 1970.
+pub(super) const STAMP: &str = r#""data":""#;
+
+/// Of [`WHOLE`], but for what is around the text.
+const WHOLE_BYTES: usize = 1 << 30;
+const CHUNK: usize = 64 * 1024;
+
+type Chunks = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
+type Body = Either<Full<Bytes>, StreamBody<Chunks>>;
+
+/// Answers every POST, once it is read, with what is at its path: a tool's result for the call with id 1, of 1 KiB
+/// unless the path asks for another. A GET opens a stream in which nothing happens.
 ///
 /// # Errors
 /// When the address is taken.
 pub fn serve(address: SocketAddr) -> std::io::Result<()> {
-    let answer = answer();
+    let answers = Answer::ALL.map(|answer| (answer, answer.body()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let listener = TcpListener::bind(address).await?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            let answer = answer.clone();
+            let answers = answers.clone();
             let service = service_fn(move |request: Request<Incoming>| {
-                let answer = answer.clone();
+                let answers = answers.clone();
                 async move {
+                    let (head, body) = request.into_parts();
                     // A body that breaks off has no one left to be answered.
-                    let _ = request.into_body().collect().await;
-                    let mut response = Response::new(Full::new(answer));
-                    let json = HeaderValue::from_static("application/json");
-                    response.headers_mut().insert(CONTENT_TYPE, json);
-                    Ok::<_, Infallible>(response)
+                    let _ = body.collect().await;
+                    Ok::<_, Infallible>(answer(&answers, &head.method, head.uri.path()))
                 }
             });
             // A connection that fails is its client's to report.
@@ -45,11 +68,74 @@ pub fn serve(address: SocketAddr) -> std::io::Result<()> {
     })
 }
 
-fn answer() -> Bytes {
-    let (head, tail) = (
-        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":""#,
-        r#""}]}}"#,
-    );
-    let text = "ok ".repeat(KIBIBYTE);
-    Bytes::from(format!("{head}{}{tail}", &text[..KIBIBYTE - head.len() - tail.len()]))
+fn answer(answers: &[(Answer, Bytes)], method: &Method, path: &str) -> Response<Body> {
+    let (json, events) = ("application/json", "text/event-stream");
+    if method == Method::GET {
+        return response(events, Either::Right(StreamBody::new(silence())));
+    }
+    match path.trim_start_matches('/') {
+        TICKS => response(events, Either::Right(StreamBody::new(ticks()))),
+        WHOLE => response(json, Either::Right(StreamBody::new(text(WHOLE_BYTES)))),
+        PART => response(json, Either::Right(StreamBody::new(text(WHOLE_BYTES / 16)))),
+        _ => {
+            let asked = Answer::at(path);
+            let body = answers.iter().find(|(answer, _)| *answer == asked);
+            let body = body.map_or_else(Bytes::new, |(_, body)| body.clone());
+            response(asked.content_type(), Either::Left(Full::new(body)))
+        }
+    }
+}
+
+fn response(content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A stream that is open, and no more.
+fn silence() -> Chunks {
+    let opened = stream::iter([chunk(": open\n\n".into())]);
+    Box::pin(opened.chain(stream::pending()))
+}
+
+fn ticks() -> Chunks {
+    let mut pace = tokio::time::interval(TICK);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let ticks = stream::unfold((pace, TICK_COUNT), async |(mut pace, left)| {
+        let left = left.checked_sub(1)?;
+        pace.tick().await;
+        let event = format!(
+            "event: message\ndata: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\
+             \"params\":{{\"level\":\"info\",{STAMP}{}\"}}}}\n\n",
+            micros()
+        );
+        Some((chunk(event.into()), (pace, left)))
+    });
+    let last = Answer {
+        is_stream: true,
+        ..Answer::SMALL
+    };
+    Box::pin(ticks.chain(stream::iter([chunk(last.body())])))
+}
+
+/// One message with so much text.
+fn text(bytes: usize) -> Chunks {
+    let [head, tail] = [PARTS.0, PARTS.1].map(|part| chunk(Bytes::from_static(part.as_bytes())));
+    let text = Bytes::from(vec![b'x'; CHUNK]);
+    let text = (0..bytes / CHUNK).map(move |_| chunk(text.clone()));
+    Box::pin(stream::iter([head].into_iter().chain(text).chain([tail])))
+}
+
+fn chunk(bytes: Bytes) -> Result<Frame<Bytes>, Infallible> {
+    Ok(Frame::data(bytes))
+}
+
+/// Since 1970, by the clock that all processes of the machine share.
+pub(super) fn micros() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
