@@ -249,7 +249,7 @@ mod tests {
         let request = row("message", "to_target", "request", "1", 0);
         let answer = row("message", "to_client", "response", "1", 1);
         let aborted = ended("aborted", row("exchange_end", "none", "none", "1", 2));
-        assert_eq!(outcomes(&[request.clone()]), ["open"]);
+        assert_eq!(outcomes(std::slice::from_ref(&request)), ["open"]);
         assert_eq!(
             outcomes(&[request.clone(), ended("answered", answer.clone())]),
             ["answered"]
