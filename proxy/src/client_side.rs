@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::identity::DPOP_NONCE;
 
 /// The answer was cut: the connection ends in an error, so that no client takes it for complete.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,7 @@ pub(crate) fn pair(answered: impl FnOnce(StatusCode) + Send + 'static) -> (Clien
     let head = Some(Head {
         sink: head,
         answered: Box::new(answered),
+        nonce: None,
     });
     (ClientSide { head, gone }, AwaitedAnswer { head: awaited, guard })
 }
@@ -42,10 +45,14 @@ pub(crate) struct ClientSide {
 struct Head {
     sink: oneshot::Sender<Response<Source>>,
     answered: Box<dyn FnOnce(StatusCode) + Send>,
+    nonce: Option<HeaderValue>,
 }
 
 impl Head {
-    fn release(self, response: Response<Source>) {
+    fn release(self, mut response: Response<Source>) {
+        if let Some(nonce) = self.nonce {
+            response.headers_mut().insert(DPOP_NONCE, nonce);
+        }
         (self.answered)(response.status());
         // A client that is gone misses it.
         let _ = self.sink.send(response);
@@ -73,6 +80,13 @@ struct Stream {
 }
 
 impl ClientSide {
+    /// The answer, whatever it will be, hands out this nonce (RFC 9449, section 8.2).
+    pub(crate) fn hand_out(&mut self, nonce: HeaderValue) {
+        if let Some(head) = &mut self.head {
+            head.nonce = Some(nonce);
+        }
+    }
+
     /// Cancelled when the client is gone.
     pub(crate) fn gone(&self) -> CancellationToken {
         self.gone.clone()

@@ -5,7 +5,9 @@
 mod certificates;
 mod clients;
 mod credential;
+mod dpop;
 mod endpoint;
+mod introspection;
 mod issuer;
 pub mod limits;
 mod public_url;
@@ -16,11 +18,14 @@ mod target;
 pub(crate) mod tests;
 mod valid;
 
-pub use certificates::Tls;
+pub use certificates::{ClientCertificates, ServerTls, Tls};
 pub use clients::{Hosts, Origins};
 pub use credential::{Credential, CredentialSource, Grant, OAuth};
+pub use dpop::Dpop;
+use dpop::dpop;
 pub use endpoint::{Endpoint, Per, Program};
-pub use issuer::{ClaimPath, Issuer, Tenant};
+pub use introspection::{Introspected, Introspection};
+pub use issuer::{ClaimPath, GroupsFrom, Issuer, Tenant};
 pub use limits::{Limits, Rate};
 pub use public_url::PublicUrl;
 pub(crate) use public_url::is_loopback;

@@ -18,7 +18,7 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
 /// What of an answer a page may read, beside what browsers always show.
 const EXPOSED: HeaderValue =
-    HeaderValue::from_static("Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After, Allow");
+    HeaderValue::from_static("Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, DPoP-Nonce, Retry-After, Allow");
 
 /// Whether this asks if a request may be made, and is none itself. It carries no token and reaches no target.
 pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {

@@ -2,29 +2,45 @@
 //!
 //! # Life of a token
 //!
-//! 1. [`Authenticator::authenticate`] takes the one bearer token from the header fields. It is looked up among the
-//!    tokens that verified before, by its hash; a hit counts only while the token has not expired and its issuer still
-//!    publishes the key that signed it.
-//! 2. `token` parses it strictly: a compact JWS of known algorithm and type, no name twice, no critical extension.
-//! 3. The configured issuer is chosen by the token's own `iss`; `keys` has that issuer's public keys, and asks for them
-//!    again when the token names one that is not among them.
-//! 4. The signature is verified, then what the token says: audience, times, subject, and that it is an access token
-//!    (RFC 9068), meant for whoever bears it.
+//! 1. [`Authenticator::authenticate`] takes the one access token from the header fields, and how it is shown: borne, or
+//!    with a proof of its holder's key. It is looked up among the tokens that verified before, by its hash; a hit counts
+//!    only while the token has not expired and its issuer still publishes the key that signed it, or has said a moment
+//!    ago that the token is active.
+//! 2. A token that is no JWT is shown to the one issuer that is configured for that (`introspection`), and to no other.
+//! 3. A JWT is parsed strictly by `token`: a compact JWS of known algorithm and type, no name twice, no critical
+//!    extension. The configured issuer is chosen by its own `iss`; `keys` has that issuer's public keys, and asks for
+//!    them again when the token names one that is not among them. The signature is verified.
+//! 4. What the token, or the issuer's answer, says is judged by `claims`: audience, times, subject, and that it is an
+//!    access token (RFC 9068). Groups that it does not name may come from `userinfo`.
 //! 5. `principal` makes a [`Principal`] of it. Nothing else can.
-//! 6. [`Principal::authorize`] weighs the principal's groups against a target and answers [`Authorized`], the proof
+//! 6. What the token is bound to must have been shown by this very request: `binding` compares the certificate of the
+//!    connection, `dpop` checks the proof. Only then is the principal anybody's.
+//! 7. [`Principal::authorize`] weighs the principal's groups against a target and answers [`Authorized`], the proof
 //!    that the call may be forwarded.
+//! 8. While an exchange goes on, a `watch` asks the issuer from time to time whether the token is still good.
 //!
 //! Anything else is an [`AuthError`] or [`Forbidden`], and [`challenge`] says it to the client.
 
+mod answers;
+mod asking;
+mod binding;
+mod certificate;
 pub mod challenge;
+mod claims;
+mod dpop;
+mod introspection;
+mod jws;
 mod keys;
+mod presented;
 mod principal;
 mod refusal;
 mod strict_json;
 #[cfg(test)]
 mod tests;
 mod token;
+mod userinfo;
 mod verified;
+mod watch;
 
 use std::{
     sync::Arc,
@@ -32,18 +48,31 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Method};
+use secrecy::SecretSlice;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::Issuer;
+use crate::config::{Dpop, GroupsFrom, Issuer};
 
-use keys::{IssuerKeys, Timing};
+use asking::Client;
+use claims::AccessClaims;
+use dpop::ProofChecker;
+use introspection::{Introspection, Said, is_access_token};
+use keys::{IssuerKeys, KeyThumbprint, Timing};
+use presented::presented;
 use token::Jws;
+use userinfo::Userinfo;
 use verified::{TokenDigest, Verified, VerifiedTokens};
 
-pub use keys::ClientError;
+pub use asking::ClientError;
+pub use binding::Binding;
+pub use certificate::CertificateThumbprint;
+pub(crate) use dpop::DPOP_NONCE;
+pub use dpop::ProofError;
+pub(crate) use presented::access_token;
 pub use principal::{Authorized, Forbidden, Principal};
 pub use refusal::AuthError;
+pub(crate) use watch::{Lapse, Watch};
 
 /// How far an issuer's clock may be ahead of ours (`nbf`, `iat`). There is no such grace after `exp`: a client whose
 /// token is refused gets another, and a token that has expired is not accepted by anyone else either.
@@ -55,7 +84,8 @@ pub struct Authenticator {
     /// Shared with the configurations before and after, where nothing about an issuer has changed.
     issuers: Vec<Arc<TrustedIssuer>>,
     verified: VerifiedTokens,
-    client: keys::Client,
+    proofs: ProofChecker,
+    client: Client,
     timing: Timing,
 }
 
@@ -63,8 +93,25 @@ pub struct Authenticator {
 struct TrustedIssuer {
     config: Issuer,
     keys: Arc<IssuerKeys>,
+    /// There where the issuer is asked whether tokens are good.
+    introspection: Option<Arc<Introspection>>,
+    /// There where groups come from.
+    userinfo: Option<Userinfo>,
     /// Asks for the keys from time to time; ends with the authenticator.
     _refresh: AbortOnDropHandle<()>,
+}
+
+/// What a request shows of who makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// Its header fields.
+    pub headers: &'a HeaderMap,
+    /// Its method.
+    pub method: &'a Method,
+    /// The target's resource identifier, which is the URL that clients know it by.
+    pub resource: &'a str,
+    /// The certificate of the client's connection.
+    pub certificate: Option<CertificateThumbprint>,
 }
 
 /// The two clocks, read together: tests move them.
@@ -74,37 +121,46 @@ struct Now {
     monotonic: Instant,
 }
 
+impl Now {
+    fn read() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            monotonic: Instant::now(),
+        }
+    }
+}
+
 impl Authenticator {
     /// Starts to fetch the issuers' keys, on the current tokio runtime, and goes on as long as the authenticator lives.
     /// An issuer that is away does not hinder the start: its tokens are refused as [`AuthError::ProviderUnreachable`]
-    /// until it answers.
+    /// until it answers. `shared_keys` are those that all replicas have, at least one: nonces are made with the first.
     ///
     /// # Errors
     ///
     /// When no HTTP client can be made: TLS cannot be set up.
-    pub fn start(issuers: &[Issuer]) -> Result<Self, ClientError> {
-        Ok(Self::with(
-            issuers,
-            keys::client(keys::native_roots())?,
-            Timing::DEFAULT,
-        ))
+    pub fn start(issuers: &[Issuer], dpop: Dpop, shared_keys: &[SecretSlice<u8>]) -> Result<Self, ClientError> {
+        let proofs = ProofChecker::new(dpop, shared_keys);
+        let client = asking::client(asking::native_roots())?;
+        Ok(Self::with(issuers, client, Timing::DEFAULT, proofs))
     }
 
-    fn with(issuers: &[Issuer], client: keys::Client, timing: Timing) -> Self {
+    fn with(issuers: &[Issuer], client: Client, timing: Timing, proofs: ProofChecker) -> Self {
         let issuers = issuers
             .iter()
             .map(|issuer| Arc::new(TrustedIssuer::begin(issuer, &client, timing)));
         Self {
             issuers: issuers.collect(),
             verified: VerifiedTokens::default(),
+            proofs,
             client,
             timing,
         }
     }
 
-    /// Another, for `issuers`. Those that are as they were keep their keys and the tokens that verified; of one that has
-    /// changed nothing is taken over: what its tokens stand for may be something else now.
-    pub fn renewed(&self, issuers: &[Issuer]) -> Self {
+    /// Another, for `issuers`. Those that are as they were keep their keys, what they said and the tokens that verified; of
+    /// one that has changed nothing is taken over: what its tokens stand for may be something else now. Proofs that were
+    /// used stay used. `shared_keys` are others than before, if they are.
+    pub fn renewed(&self, issuers: &[Issuer], dpop: Dpop, shared_keys: Option<&[SecretSlice<u8>]>) -> Self {
         let unchanged = |issuer: &Issuer| self.issuers.iter().find(|one| one.config.is_same(issuer));
         let renewed: Vec<Arc<TrustedIssuer>> = issuers
             .iter()
@@ -117,26 +173,39 @@ impl Authenticator {
         Self {
             verified: self.verified.of_issuers(is_kept),
             issuers: renewed,
+            proofs: self.proofs.renewed(dpop, shared_keys),
             client: self.client.clone(),
             timing: self.timing,
         }
     }
 
-    /// The principal that the request's bearer token stands for. A token in the query string or the body is not looked
-    /// at.
+    /// The principal that the request's token stands for, whose keys, where it is bound to any, the request has shown. A
+    /// token in the query string or the body is not looked at.
     ///
     /// # Errors
     ///
     /// Why there is none. Nothing of the token is in the error.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Principal>, AuthError> {
-        self.authenticate_at(
-            headers,
-            Now {
-                wall: SystemTime::now(),
-                monotonic: Instant::now(),
-            },
-        )
-        .await
+    pub async fn authenticate(&self, shown: Shown<'_>) -> Result<Arc<Principal>, AuthError> {
+        self.authenticate_at(shown, Now::read()).await
+    }
+
+    /// A nonce for the answer to a request that proves a key, or means to (RFC 9449, section 8); none for others.
+    pub fn nonce_for(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let scheme = presented(headers).ok().map(|(scheme, _)| scheme);
+        self.proofs.nonce_for(headers, scheme, Now::read())
+    }
+
+    /// Watches over the token of an authenticated request while its exchange goes on; none where its issuer is not asked
+    /// whether tokens are still good.
+    pub(crate) fn watch(&self, principal: &Principal, headers: &HeaderMap) -> Option<Watch> {
+        let token = access_token(headers)?;
+        let issuer = self.issuer(&principal.issuer)?;
+        let introspection = if self.is_opaque(token) {
+            issuer.introspection.as_ref()
+        } else {
+            issuer.introspects_jwts()
+        };
+        Some(Watch::new(Arc::clone(introspection?), token))
     }
 
     /// Scopes that make the issuers' tokens carry groups, as far as the issuers say so: for challenges and metadata.
@@ -163,43 +232,56 @@ impl Authenticator {
         Some(self.issuers.first()?.keys.known()?.metadata().clone())
     }
 
-    async fn authenticate_at(&self, headers: &HeaderMap, now: Now) -> Result<Arc<Principal>, AuthError> {
-        let token = bearer(headers)?;
+    async fn authenticate_at(&self, shown: Shown<'_>, now: Now) -> Result<Arc<Principal>, AuthError> {
+        let (scheme, token) = presented(shown.headers)?;
+        self.proofs.admits(scheme)?;
+        let principal = self.principal(token, now).await?;
+        principal.bound_to.allows(shown.certificate)?;
+        self.proofs.check(scheme, token, &principal.bound_to, shown, now)?;
+        Ok(principal)
+    }
+
+    /// Who the token stands for, whoever shows it.
+    async fn principal(&self, token: &str, now: Now) -> Result<Arc<Principal>, AuthError> {
         let digest = TokenDigest::of(token);
         if let Some(hit) = self.verified.find(&digest, now.wall)
             && let Some(issuer) = self.issuer(&hit.principal.issuer)
-            && issuer.keys.usable(now.monotonic).await?.contains(&hit.key)
+            && hit.until.is_none_or(|until| now.monotonic < until)
+            && issuer.publishes(hit.key, now).await?
         {
             return Ok(hit.principal);
         }
+        let verified = match self.introspects_opaque() {
+            Some((issuer, introspection)) if !jws::is_compact(token) => {
+                issuer.vouches(introspection, token, now).await?
+            }
+            _ => self.signed(token, now).await?,
+        };
+        let principal = Arc::clone(&verified.principal);
+        self.verified.insert(digest, verified, now.wall);
+        Ok(principal)
+    }
 
+    /// A token that its issuer has signed.
+    async fn signed(&self, token: &str, now: Now) -> Result<Verified, AuthError> {
         let jws = Jws::parse(token)?;
         let issuer = jws
             .issuer()
             .and_then(|url| self.issuer(url))
             .ok_or(AuthError::UnknownIssuer)?;
         let keys = issuer.keys.usable(now.monotonic).await?;
-        let (keys, key) = match keys.verify(&jws) {
+        let key = match keys.verify(&jws) {
             // Perhaps the issuer has changed its keys since we last asked.
-            Err(AuthError::UnknownKey) => {
-                let keys = issuer.keys.newer(now.monotonic).await?;
-                let key = keys.verify(&jws)?;
-                (keys, key)
-            }
-            verified => (keys, verified?),
+            Err(AuthError::UnknownKey) => issuer.keys.newer(now.monotonic).await?.verify(&jws)?,
+            verified => verified?,
         };
         let claims = jws.claims_for(&issuer.config, now.wall)?;
-        let scope = keys.scope_for(&issuer.config.groups_claim);
-        let principal = Arc::new(Principal::new(&issuer.config, claims, scope)?);
-        self.verified.insert(
-            digest,
-            Verified {
-                principal: Arc::clone(&principal),
-                key,
-            },
-            now.wall,
-        );
-        Ok(principal)
+        let until = issuer.confirms(token, &claims, now).await?;
+        Ok(Verified {
+            principal: Arc::new(issuer.principal(claims, token, now).await?),
+            key: Some(key),
+            until,
+        })
     }
 
     /// The configured issuer with exactly this identifier.
@@ -207,39 +289,100 @@ impl Authenticator {
         let found = self.issuers.iter().find(|issuer| issuer.config.url == url);
         found.map(Arc::as_ref)
     }
+
+    fn is_opaque(&self, token: &str) -> bool {
+        self.introspects_opaque().is_some() && !jws::is_compact(token)
+    }
+
+    /// The one issuer that is shown tokens of which nobody can tell whose they are.
+    fn introspects_opaque(&self) -> Option<(&TrustedIssuer, &Introspection)> {
+        self.issuers.iter().find_map(|issuer| {
+            let asked = issuer.config.introspection.as_ref()?.tokens.are_opaque();
+            Some((issuer.as_ref(), issuer.introspection.as_deref().filter(|_| asked)?))
+        })
+    }
 }
 
 impl TrustedIssuer {
     /// Begins to fetch its keys.
-    fn begin(issuer: &Issuer, client: &keys::Client, timing: Timing) -> Self {
+    fn begin(issuer: &Issuer, client: &Client, timing: Timing) -> Self {
         let keys = Arc::new(IssuerKeys::new(issuer.url.clone(), client.clone(), timing));
         let refresh = tokio::spawn(keys::keep_fresh(Arc::clone(&keys)));
+        let introspection = issuer.introspection.as_ref().map(|introspection| {
+            let (client, keys) = (client.clone(), Arc::clone(&keys));
+            Arc::new(Introspection::new(&issuer.url, introspection, client, keys))
+        });
+        let userinfo = (issuer.groups_from == GroupsFrom::Userinfo)
+            .then(|| Userinfo::new(&issuer.url, &issuer.groups_claim, client.clone(), Arc::clone(&keys)));
         Self {
             config: issuer.clone(),
             keys,
+            introspection,
+            userinfo,
             _refresh: AbortOnDropHandle::new(refresh),
         }
     }
-}
 
-/// The bearer token of the `Authorization` header field (RFC 6750, section 2.1). Credentials of another scheme count as
-/// no token.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
-    let mut fields = headers.get_all(AUTHORIZATION).iter();
-    let field = fields.next().ok_or(AuthError::Missing)?;
-    if fields.next().is_some() {
-        // Two identities in one request: which one counts must not depend on who reads it.
-        return Err(AuthError::Ambiguous);
+    /// Whether the issuer publishes the key that signed a token; one that it did not sign needs none.
+    async fn publishes(&self, key: Option<KeyThumbprint>, now: Now) -> Result<bool, AuthError> {
+        match key {
+            Some(key) => Ok(self.keys.usable(now.monotonic).await?.contains(&key)),
+            None => Ok(true),
+        }
     }
-    let field = field
-        .to_str()
-        .map_err(|_| AuthError::Malformed("the header field is not visible ASCII"))?;
-    let (scheme, token) = field.split_once(' ').unwrap_or((field, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(AuthError::Missing);
+
+    fn introspects_jwts(&self) -> Option<&Arc<Introspection>> {
+        let asked = self.config.introspection.as_ref()?.tokens.are_jwts();
+        self.introspection.as_ref().filter(|_| asked)
     }
-    match token.trim_matches(' ') {
-        "" => Err(AuthError::Malformed("the token is empty")),
-        token => Ok(token),
+
+    /// A token of which only the issuer knows what it stands for.
+    async fn vouches(&self, introspection: &Introspection, token: &str, now: Now) -> Result<Verified, AuthError> {
+        if token.len() > token::LONGEST {
+            return Err(AuthError::TooLong);
+        }
+        let keep = introspection.keep();
+        let (said, at) = introspection.said(token, keep, now.monotonic).await?;
+        let Said::Active(said) = said else {
+            return Err(AuthError::Inactive);
+        };
+        is_access_token(&said, &self.config.url)?;
+        let claims = AccessClaims::judge(&said, &self.config, now.wall)?;
+        Ok(Verified {
+            principal: Arc::new(self.principal(claims, token, now).await?),
+            key: None,
+            until: Some(at + keep),
+        })
+    }
+
+    /// Until when the issuer's word that a token it has signed is still good counts; none if it is not asked.
+    async fn confirms(&self, token: &str, claims: &AccessClaims<'_>, now: Now) -> Result<Option<Instant>, AuthError> {
+        let Some(introspection) = self.introspects_jwts() else {
+            return Ok(None);
+        };
+        let keep = introspection.keep();
+        match introspection.said(token, keep, now.monotonic).await? {
+            (Said::Inactive, _) => Err(AuthError::Inactive),
+            (Said::Active(said), _) if said.get("sub").is_some_and(|sub| claims.all.get("sub") != Some(sub)) => {
+                Err(AuthError::OtherSubject)
+            }
+            (Said::Active(_), at) => Ok(Some(at + keep)),
+        }
+    }
+
+    async fn principal(&self, claims: AccessClaims<'_>, token: &str, now: Now) -> Result<Principal, AuthError> {
+        let names_groups = self.config.groups_claim.find(claims.all).is_some();
+        let elsewhere = match &self.userinfo {
+            // Whoever only passes a bound token on could not ask with it.
+            Some(userinfo) if !names_groups && claims.binding == Binding::default() => {
+                userinfo.groups(token, claims.subject()?, now.monotonic).await?
+            }
+            _ => None,
+        };
+        let known = self.keys.known();
+        let scope = known
+            .as_ref()
+            .and_then(|keys| keys.scope_for(&self.config.groups_claim));
+        Principal::new(&self.config, claims, scope, elsewhere.as_deref())
     }
 }

@@ -7,7 +7,8 @@
 //! 1. **Accept.** [`start`] listens; `listen` does TLS, HTTP/1.1 and HTTP/2. Each exchange runs in a task of its own, so
 //!    it does not die with its client's connection.
 //! 2. **Route.** `/{target}/mcp`. A page of a foreign origin is refused here.
-//! 3. **Authenticate.** [`identity`] makes a [`identity::Principal`] of the bearer token, or there is none.
+//! 3. **Authenticate.** [`identity`] makes a [`identity::Principal`] of the access token and of what it is bound to, or there
+//!    is none.
 //! 4. **Authorize.** The principal's groups against the target: [`identity::Authorized`], or 403.
 //! 5. **Read.** The message, at most [`config::Limits::request_body`].
 //! 6. **Envelope.** Kind, method, id and name are taken from it without building a tree. What two parsers could read as

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Admin;
 use crate::config::{Config, Record, Target};
 use crate::gate::Gate;
-use crate::identity::Authenticator;
+use crate::identity::{Authenticator, challenge::Offer};
 use crate::listen;
 use crate::metrics::{Flow, Metrics};
 use crate::record::{Copies, Demand, Recorder, RecorderSettings, SpooledTargets};
@@ -47,7 +47,7 @@ pub enum StartError {
     },
     /// The certificate and key for clients cannot be used.
     #[error("[tls]: {0}")]
-    Tls(#[source] rustls::Error),
+    Tls(#[source] listen::TlsError),
     /// A target cannot be connected to, whatever its state.
     #[error("target {name}: {error}")]
     Target {
@@ -141,8 +141,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         error,
     })?;
     let recorder = Recorder::start(recorder_settings(&config), &mut registry)?;
-    let authenticator =
-        Authenticator::start(&config.issuers).map_err(|error| StartError::Identity(error.to_string()))?;
+    let authenticator = Authenticator::start(&config.issuers, config.dpop, config.tag_keys.all())
+        .map_err(|error| StartError::Identity(error.to_string()))?;
 
     let proxy = Arc::new(Proxy {
         gate: Gate::new(&config.limits),
@@ -230,14 +230,19 @@ impl Proxy {
     pub(crate) fn renewed(&self, config: Config) -> Result<Self, StartError> {
         let tls = acceptor(&config)?;
         let routes = routes(&config, &self.routes, &self.metrics)?;
-        let tag_keys = if config.tag_keys.is_random() && self.config.tag_keys.is_random() {
+        let keeps_keys = config.tag_keys.is_random() && self.config.tag_keys.is_random();
+        let tag_keys = if keeps_keys {
             Arc::clone(&self.tag_keys)
         } else {
             Arc::new(TagKeys::new(config.tag_keys.all().to_vec())?)
         };
         Ok(Self {
             gate: self.gate.renewed(&config.limits),
-            authenticator: self.authenticator.renewed(&config.issuers),
+            authenticator: self.authenticator.renewed(
+                &config.issuers,
+                config.dpop,
+                (!keeps_keys).then(|| config.tag_keys.all()),
+            ),
             recorder: self.recorder.clone(),
             tag_keys,
             metrics: self.metrics.clone(),
@@ -256,6 +261,15 @@ impl Proxy {
             self.stopping.clone()
         } else {
             self.cut.clone()
+        }
+    }
+
+    /// What clients are told about getting tokens.
+    pub(crate) fn offer(&self) -> Offer {
+        Offer {
+            scopes: self.authenticator.scopes(),
+            dpop: self.config.dpop,
+            certificates: self.config.sees_certificates(),
         }
     }
 

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::answer::Interrupted;
 use crate::config::Target;
-use crate::identity::{AuthError, Forbidden, challenge};
+use crate::identity::challenge::{self, Offer};
+use crate::identity::{AuthError, Forbidden, Lapse};
 use crate::record::NotRecorded;
 use crate::request::Mismatch;
 use crate::session_tag::TagError;
@@ -111,14 +112,8 @@ impl Refusal {
         }
     }
 
-    /// What the client is told. `scopes`: what to ask the issuer for. `id`: JSON text of its request's id.
-    pub(crate) fn response(
-        &self,
-        target: &Target,
-        scopes: &[String],
-        exchange: Uuid,
-        id: Option<&str>,
-    ) -> Response<Bytes> {
+    /// What the client is told. `offer`: how it gets a token that would do. `id`: JSON text of its request's id.
+    pub(crate) fn response(&self, target: &Target, offer: &Offer, exchange: Uuid, id: Option<&str>) -> Response<Bytes> {
         let code = match self {
             Self::Malformed(error) => error.code(),
             Self::Mismatch(_) => HEADER_MISMATCH,
@@ -147,13 +142,13 @@ impl Refusal {
             }
             _ => {}
         }
-        let challenge = match self {
-            Self::Unauthenticated(why) => challenge::unauthorized(why, target, scopes),
-            Self::Forbidden(why) => challenge::forbidden(why, target),
-            _ => None,
+        let challenges = match self {
+            Self::Unauthenticated(why) => challenge::unauthorized(why, target, offer),
+            Self::Forbidden(why) => challenge::forbidden(why, target, offer).into_iter().collect(),
+            _ => Vec::new(),
         };
-        if let Some(challenge) = challenge {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        for challenge in challenges {
+            headers.append(WWW_AUTHENTICATE, challenge);
         }
         response
     }
@@ -192,6 +187,12 @@ pub(crate) enum Failure {
     /// Unknown whether the target acted.
     #[error("the token has expired meanwhile; the call may have been executed")]
     Expired,
+    /// Unknown whether the target acted.
+    #[error("the token was revoked meanwhile; the call may have been executed")]
+    Revoked,
+    /// Unknown whether the target acted.
+    #[error("nobody can say any more whether the token is good; the call may have been executed")]
+    Unconfirmed,
 }
 
 impl Failure {
@@ -202,6 +203,8 @@ impl Failure {
             Interrupted::UpstreamLost => Some(Self::UpstreamLost),
             Interrupted::Stopped => Some(Self::Stopped),
             Interrupted::Expired => Some(Self::Expired),
+            Interrupted::Lapsed(Lapse::Revoked) => Some(Self::Revoked),
+            Interrupted::Lapsed(Lapse::Unconfirmed) => Some(Self::Unconfirmed),
             Interrupted::Cancelled => None,
         }
     }
@@ -230,6 +233,8 @@ impl Failure {
             Self::Encoded => "encoded_answer",
             Self::Stopped => "stopping",
             Self::Expired => "token_expired",
+            Self::Revoked => "token_revoked",
+            Self::Unconfirmed => "token_unconfirmed",
         }
     }
 

@@ -19,7 +19,8 @@ use tapedeck_wire::envelope::{Envelope, Limits};
 use crate::answer::{Form, Interrupted, Patience, relay_body, relay_events, rpc_of};
 use crate::client_side::ClientSide;
 use crate::ends::Tape;
-use crate::listen::Peer;
+use crate::identity::Shown;
+use crate::listen::{Peer, client_certificate};
 use crate::proxy::{Proxy, Route};
 use crate::refusal::{Failure, Refusal};
 use crate::upstream::{Asked, LAST_EVENT_ID, SendError, UpstreamAnswer, forward};
@@ -55,7 +56,7 @@ pub(crate) async fn serve(
     );
     let refuse = |mut client: ClientSide, tape: Tape, why: Refusal, body: Option<Bytes>| {
         let id = tape.asked().and_then(|asked| asked.id.as_deref());
-        let response = why.response(&route.target, &proxy.authenticator.scopes(), tape.exchange_id(), id);
+        let response = why.response(&route.target, &proxy.offer(), tape.exchange_id(), id);
         // Anybody can be refused, as often as they like, and the log has no limit: the metric and the frame say it.
         tracing::debug!(exchange = %tape.exchange_id(), target = %route.target.name, reason = why.rule(), "refused");
         proxy.metrics.refused(why.rule());
@@ -85,11 +86,21 @@ pub(crate) async fn serve(
     }
 
     // Authenticate.
-    let principal = match proxy.authenticator.authenticate(&head.headers).await {
+    let certificate = client_certificate(peer, &head.headers, &proxy.config);
+    if let Some(nonce) = proxy.authenticator.nonce_for(&head.headers) {
+        client.hand_out(nonce);
+    }
+    let shown = Shown {
+        headers: &head.headers,
+        method: &head.method,
+        resource: &route.target.resource,
+        certificate,
+    };
+    let principal = match proxy.authenticator.authenticate(shown).await {
         Ok(principal) => principal,
         Err(why) => return refuse(client, tape, Refusal::Unauthenticated(why), None),
     };
-    tape.belongs_to(head::recorded(&principal), &principal.tenant);
+    tape.belongs_to(head::recorded(&principal, certificate), &principal.tenant);
 
     if !proxy.gate.admits(&principal, Instant::now()) {
         return refuse(client, tape, Refusal::RateLimited, None);
@@ -172,7 +183,9 @@ pub(crate) async fn serve(
         proxy.config.limits.call_grace
     };
     let expires = head::expiry(&principal, grace);
-    let mut patience = Patience::new(client.gone(), proxy.cut_for(listens), going_cancels, expires);
+    let watch = proxy.authenticator.watch(&principal, &head.headers);
+    let mut patience =
+        Patience::new(client.gone(), proxy.cut_for(listens), going_cancels, expires).watching(watch, grace);
     let content_type = text_of(&head.headers, &CONTENT_TYPE, 256);
     let claimed = envelope.map_or((None, None), |envelope| (envelope.client_name, envelope.client_version));
     let fail = |mut client: ClientSide, tape: &Tape, why: &Failure| {
@@ -258,8 +271,10 @@ fn interrupted(client: ClientSide, mut tape: Tape, why: Interrupted, fail: impl 
             End::Aborted
         }
         Interrupted::Stopped => End::Aborted,
-        Interrupted::Expired => {
-            tape.ended_by("token_expired");
+        Interrupted::Expired | Interrupted::Lapsed(_) => {
+            if let Some(rule) = Failure::of(why).map(|failure| failure.rule()) {
+                tape.ended_by(rule);
+            }
             End::Aborted
         }
         Interrupted::UpstreamLost => End::UpstreamLost,

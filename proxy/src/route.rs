@@ -97,8 +97,7 @@ async fn at(place: Place<'_>, proxy: &Arc<Proxy>, peer: Peer, request: Request<I
             }
         }
         Place::Metadata(route) => {
-            let metadata =
-                challenge::resource_metadata(&route.target, &proxy.config.issuers, &proxy.authenticator.scopes());
+            let metadata = challenge::resource_metadata(&route.target, &proxy.config.issuers, &proxy.offer());
             document(proxy, &route.target.name, &request, Some(metadata.into()))
         }
         Place::AuthorizationServer => {

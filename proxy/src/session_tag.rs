@@ -1,7 +1,7 @@
 //! The tag that the proxy appends to a target's `Mcp-Session-Id`.
 //!
 //! The tag names the session (the exchange id of its `initialize`) and binds the target's id to who opened it (issuer,
-//! subject, target), so that any replica that has the key knows both from the request alone, and nobody else can use the
+//! subject, target, and the keys that the token is bound to), so that any replica that has the key knows both from the request alone, and nobody else can use the
 //! id. It is `.` and 48 characters of base64url at the end: key id (4 bytes), exchange id (16), code (16). The code is
 //! HMAC-SHA-256 over all of it, each field with its length before it, truncated to 128 bits (RFC 2104, section 5, allows
 //! down to 80).
@@ -98,6 +98,10 @@ pub struct Holder<'a> {
     pub subject: &'a str,
     /// The target's name in the configuration.
     pub target: &'a str,
+    /// The thumbprint of the key that the token is bound to by DPoP, if it is: the session is that device's.
+    pub key: Option<&'a str>,
+    /// The thumbprint of the certificate that the token is bound to, if it is.
+    pub certificate: Option<[u8; 32]>,
 }
 
 impl TagKeys {
@@ -217,6 +221,17 @@ fn code(key: &TagKey, session: Uuid, holder: Holder<'_>, target_session_id: &str
     for field in fields {
         mac.update(&(field.len() as u64).to_be_bytes());
         mac.update(field);
+    }
+    // Nothing for what is not there: the number of fields tells the cases apart, and so do their names.
+    let certificate = holder.certificate.as_ref();
+    for (name, bound) in [
+        ("jkt", holder.key.map(str::as_bytes)),
+        ("x5t#S256", certificate.map(<[u8; 32]>::as_slice)),
+    ] {
+        for field in bound.into_iter().flat_map(|bound| [name.as_bytes(), bound]) {
+            mac.update(&(field.len() as u64).to_be_bytes());
+            mac.update(field);
+        }
     }
     let digest = mac.finalize().into_bytes();
     std::array::from_fn(|at| digest[at])

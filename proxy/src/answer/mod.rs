@@ -16,6 +16,7 @@ use tapedeck_schemas::{Part, Rpc, RpcKind};
 use tapedeck_wire::envelope::{Envelope, Kind as EnvelopeKind};
 
 use crate::ends::{AnswerPiece, Tape};
+use crate::identity::Lapse;
 use crate::record::NotRecorded;
 use release::Releases;
 
@@ -157,4 +158,6 @@ pub(crate) enum Interrupted {
     Stopped,
     /// The token that it was asked with has expired.
     Expired,
+    /// The token that it was asked with does not count any more, although it has not expired.
+    Lapsed(Lapse),
 }

@@ -1,11 +1,14 @@
 //! How long an exchange goes on, and what its client's going means.
 
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Interrupted;
+use crate::identity::{Lapse, Watch};
 
 /// How long an answer that nobody waits for is still read, so that it is on record.
 const DRAIN: Duration = Duration::from_secs(600);
@@ -25,6 +28,12 @@ pub(crate) struct Patience {
     deadline: Option<Instant>,
     /// When the token's word, and its grace, is over.
     expires: Instant,
+    /// What to call that.
+    over: Interrupted,
+    /// Ends when the token does not count any more although it has not expired. Only where somebody is asked for that.
+    lapses: Option<Pin<Box<dyn Future<Output = Lapse> + Send>>>,
+    /// How long the exchange may go on then.
+    grace: Duration,
 }
 
 impl Patience {
@@ -36,21 +45,46 @@ impl Patience {
             drain: DRAIN,
             deadline: None,
             expires,
+            over: Interrupted::Expired,
+            lapses: None,
+            grace: Duration::ZERO,
         }
+    }
+
+    /// Ends the exchange, too, when `watch` does, and `grace` has passed.
+    pub(crate) fn watching(mut self, watch: Option<Watch>, grace: Duration) -> Self {
+        self.lapses = watch.map(|watch| Box::pin(watch.lapses()) as _);
+        self.grace = grace;
+        self
     }
 
     /// Waits until the exchange has to end, and says why. Safe to cancel.
     pub(crate) async fn ends(&mut self) -> Interrupted {
         loop {
+            let (deadline, left, lapses) = (self.deadline, &self.gone, &mut self.lapses);
             let gone = async {
-                match self.deadline {
-                    None => self.gone.cancelled().await,
+                match deadline {
+                    None => left.cancelled().await,
                     Some(deadline) => tokio::time::sleep_until(deadline).await,
+                }
+            };
+            let lapsed = async {
+                match lapses {
+                    None => pending().await,
+                    Some(lapses) => lapses.await,
                 }
             };
             tokio::select! {
                 () = self.cut.cancelled() => return Interrupted::Stopped,
-                () = tokio::time::sleep_until(self.expires) => return Interrupted::Expired,
+                () = tokio::time::sleep_until(self.expires) => return self.over,
+                lapse = lapsed => {
+                    let ends = Instant::now() + self.grace;
+                    if ends < self.expires {
+                        (self.expires, self.over) = (ends, Interrupted::Lapsed(lapse));
+                    }
+                    self.lapses = None;
+                    continue;
+                }
                 () = gone => {}
             }
             match self.deadline {
@@ -65,6 +99,26 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_exchange_ends_a_grace_after_its_token_has_lapsed() {
+        let began = Instant::now();
+        let (lapse, grace) = (Duration::from_millis(30), Duration::from_millis(50));
+        let mut patience = Patience::new(CancellationToken::new(), CancellationToken::new(), true, later());
+        patience.grace = grace;
+        patience.lapses = Some(Box::pin(async move {
+            tokio::time::sleep(lapse).await;
+            Lapse::Revoked
+        }));
+        // Asked in pieces, as by every event of a stream.
+        let ended = loop {
+            if let Ok(ended) = tokio::time::timeout(Duration::from_millis(7), patience.ends()).await {
+                break ended;
+            }
+        };
+        assert_eq!(ended, Interrupted::Lapsed(Lapse::Revoked));
+        assert!(began.elapsed() >= lapse + grace);
+    }
 
     fn later() -> Instant {
         Instant::now() + Duration::from_secs(3600)

@@ -6,9 +6,53 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tapedeck_config::Reader;
 
-use super::raw::RawTls;
+use super::raw::{RawServerTls, RawTls};
 
-/// What the proxy presents to clients (`[tls]`), or to a target. Debug shows no key.
+/// `[tls]`: what the proxy presents to clients, and what it asks of them.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// The proxy's own certificate.
+    pub own: Tls,
+    /// Whose certificates clients may show; without it none is asked for.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// Certificates of clients.
+#[derive(Clone, Debug)]
+pub struct ClientCertificates {
+    /// Who issues them; at least one.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// Whether a client without one is let in; default true.
+    pub optional: bool,
+}
+
+impl ServerTls {
+    pub(super) fn build(raw: RawServerTls<'_>, reader: &Reader) -> Option<Self> {
+        let asks = raw.client_ca.is_present();
+        if raw.client_certificates.is_present() && !asks {
+            reader.problem(
+                raw.client_certificates.span(),
+                "`tls.client_certificates` is of no use without `tls.client_ca`",
+            );
+        }
+        let roots = raw.client_ca.and_then(|path| certificates(&path)).optional();
+        let optional = raw.client_certificates.and_then(is_optional).or(true);
+        Some(Self {
+            own: Tls::build(raw.own, reader)?,
+            clients: roots.map(|roots| ClientCertificates { roots, optional }),
+        })
+    }
+}
+
+fn is_optional(written: String) -> Result<bool, String> {
+    match written.as_str() {
+        "optional" => Ok(true),
+        "required" => Ok(false),
+        _ => Err(format!("{written:?} must be \"optional\" or \"required\"")),
+    }
+}
+
+/// A certificate to present, and its key. Debug shows no key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tls {
     /// The chain, the proxy's own certificate first. Invariant: not empty, and its key is [`Tls::key`].

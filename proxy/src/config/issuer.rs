@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tapedeck_config::{OneOrMany, Reader};
 use url::Url;
 
-use super::{public_url::is_loopback, raw::RawIssuer};
+use super::{Introspection, public_url::is_loopback, raw::RawIssuer};
 
 /// The tenant of issuers that name none.
 const DEFAULT_TENANT: &str = "default";
@@ -21,10 +21,24 @@ pub struct Issuer {
     pub audiences: Vec<String>,
     /// Where a token's groups stand; default `groups`.
     pub groups_claim: ClaimPath,
+    /// Where the groups of tokens come from that have no such claim; default nowhere.
+    pub groups_from: GroupsFrom,
+    /// How the issuer is asked whether tokens are good, if it is.
+    pub introspection: Option<Introspection>,
     /// Which tenant the issuer's users belong to.
     pub tenant: Tenant,
     /// Where the issuer stands in the file.
     pub(super) span: Range<usize>,
+}
+
+/// Where groups come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupsFrom {
+    /// The token, or the issuer's word about it, alone.
+    #[default]
+    Token,
+    /// The issuer's userinfo endpoint, where the token names none.
+    Userinfo,
 }
 
 /// Which tenant a token's subject belongs to.
@@ -80,6 +94,8 @@ impl Issuer {
             .groups_claim
             .and_then(ClaimPath::new)
             .or(ClaimPath("groups".to_owned()));
+        let groups_from = raw.groups_from.and_then(groups_from).or(GroupsFrom::default());
+        let introspection = raw.introspection.and_then(|raw| Introspection::build(raw, reader));
         if raw.tenant.is_present() && raw.tenant_claim.is_present() {
             reader.problem(
                 raw.tenant_claim.span(),
@@ -96,6 +112,8 @@ impl Issuer {
             url: url.value,
             audiences,
             groups_claim,
+            groups_from,
+            introspection,
             tenant,
             span: url.span,
         })
@@ -108,10 +126,14 @@ impl Issuer {
             url,
             audiences,
             groups_claim,
+            groups_from,
+            introspection,
             tenant,
             span: _,
         } = self;
-        (url, audiences, groups_claim, tenant) == (&other.url, &other.audiences, &other.groups_claim, &other.tenant)
+        (url, audiences, tenant) == (&other.url, &other.audiences, &other.tenant)
+            && (groups_claim, groups_from) == (&other.groups_claim, &other.groups_from)
+            && *introspection == other.introspection
     }
 
     /// An issuer that no file names.
@@ -121,9 +143,19 @@ impl Issuer {
             url: url.to_owned(),
             audiences: vec![audience.to_owned()],
             groups_claim: ClaimPath(groups_claim.to_owned()),
+            groups_from: GroupsFrom::Token,
+            introspection: None,
             tenant,
             span: 0..0,
         }
+    }
+}
+
+fn groups_from(written: String) -> Result<GroupsFrom, String> {
+    match written.as_str() {
+        "token" => Ok(GroupsFrom::Token),
+        "userinfo" => Ok(GroupsFrom::Userinfo),
+        _ => Err(format!("{written:?} must be \"token\" or \"userinfo\"")),
     }
 }
 

@@ -12,9 +12,11 @@ pub(super) struct RawConfig<'a> {
     pub(super) admin_listen: Field<'a, SocketAddr>,
     pub(super) public_url: Field<'a, Url>,
     pub(super) trusted_proxies: Field<'a, Vec<IpNet>>,
+    pub(super) client_cert_header: Field<'a, bool>,
     pub(super) allowed_origins: Field<'a, Vec<String>>,
     pub(super) allowed_hosts: Field<'a, Vec<String>>,
-    pub(super) tls: Option<RawTls<'a>>,
+    pub(super) dpop: Field<'a, String>,
+    pub(super) tls: Option<RawServerTls<'a>>,
     /// `None`: absent or wrong, and reported.
     pub(super) kafka: Option<Kafka>,
     pub(super) tag_keys: Option<Field<'a, Vec<SecretSource>>>,
@@ -24,6 +26,13 @@ pub(super) struct RawConfig<'a> {
     pub(super) targets: Vec<RawTarget<'a>>,
     /// Where the file as a whole begins.
     pub(super) span: Range<usize>,
+}
+
+/// `[tls]`
+pub(super) struct RawServerTls<'a> {
+    pub(super) own: RawTls<'a>,
+    pub(super) client_ca: Field<'a, PathBuf>,
+    pub(super) client_certificates: Field<'a, String>,
 }
 
 pub(super) struct RawTls<'a> {
@@ -55,8 +64,18 @@ pub(super) struct RawIssuer<'a> {
     pub(super) url: Field<'a, String>,
     pub(super) audience: Field<'a, OneOrMany<String>>,
     pub(super) groups_claim: Field<'a, String>,
+    pub(super) groups_from: Field<'a, String>,
+    pub(super) introspection: Option<RawIntrospection<'a>>,
     pub(super) tenant: Field<'a, String>,
     pub(super) tenant_claim: Field<'a, String>,
+}
+
+pub(super) struct RawIntrospection<'a> {
+    pub(super) client_id: Field<'a, String>,
+    pub(super) client_secret: Field<'a, SecretSource>,
+    pub(super) endpoint: Field<'a, Url>,
+    pub(super) tokens: Field<'a, String>,
+    pub(super) keep: Field<'a, Duration>,
 }
 
 pub(super) struct RawTarget<'a> {
@@ -138,11 +157,17 @@ impl<'a> RawConfig<'a> {
             admin_listen: root.field("admin_listen"),
             public_url: root.field("public_url"),
             trusted_proxies: root.field("trusted_proxies"),
+            client_cert_header: root.field("client_cert_header"),
             allowed_origins: root.field("allowed_origins"),
             allowed_hosts: root.field("allowed_hosts"),
-            tls: root.section("tls").map(|tls| RawTls {
-                certificate: tls.field("certificate"),
-                key: tls.field("key"),
+            dpop: root.field("dpop"),
+            tls: root.section("tls").map(|tls| RawServerTls {
+                own: RawTls {
+                    certificate: tls.field("certificate"),
+                    key: tls.field("key"),
+                },
+                client_ca: tls.field("client_ca"),
+                client_certificates: tls.field("client_certificates"),
             }),
             kafka: kafka.and_then(|kafka| Kafka::read(&kafka)),
             tag_keys: root.section("sessions").map(|sessions| sessions.field("tag_keys")),
@@ -176,6 +201,14 @@ impl<'a> RawIssuer<'a> {
             url: section.field("url"),
             audience: section.field("audience"),
             groups_claim: section.field("groups_claim"),
+            groups_from: section.field("groups_from"),
+            introspection: section.section("introspection").map(|asked| RawIntrospection {
+                client_id: asked.field("client_id"),
+                client_secret: asked.field("client_secret"),
+                endpoint: asked.field("endpoint"),
+                tokens: asked.field("tokens"),
+                keep: asked.field("keep"),
+            }),
             tenant: section.field("tenant"),
             tenant_claim: section.field("tenant_claim"),
         }

@@ -1,5 +1,7 @@
 //! The promises of the configuration, on whole files.
 
+mod identity;
+
 use std::{collections::HashMap, path::Path};
 
 use ipnet::IpNet;
@@ -7,7 +9,10 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use secrecy::ExposeSecret;
 use tapedeck_config::{Environment, Errors};
 
-use super::{Allow, Config, Credential, CredentialSource, Endpoint, Grant, Per, Record, Target, Tenant};
+use super::{
+    Allow, Config, Credential, CredentialSource, Dpop, Endpoint, Grant, GroupsFrom, Introspected, Per, Record, Target,
+    Tenant,
+};
 
 const MINIMAL: &str = "
 listen = \"127.0.0.1:0\"
@@ -99,6 +104,8 @@ fn every_key_of_the_shipped_example_is_understood() {
         ("tickets-api-key", "hunter3\n".to_owned()),
         ("github-token", "hunter4\n".to_owned()),
         ("warehouse-client-secret", "hunter5\n".to_owned()),
+        ("introspection-secret", "hunter6\n".to_owned()),
+        ("client-ca.pem", cert.pem()),
     ] {
         std::fs::write(folder.path().join(name), content).expect("written");
     }
@@ -111,7 +118,10 @@ fn every_key_of_the_shipped_example_is_understood() {
 
     let config = Config::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(config.listen.port(), 8443);
-    assert!(config.tls.is_some());
+    let clients = config.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    assert!(clients.is_some_and(|clients| clients.optional));
+    assert!(config.client_cert_header);
+    assert_eq!(config.dpop, Dpop::Accepted);
     assert_eq!(
         config.trusted_proxies,
         ["10.0.0.0/8".parse::<IpNet>().expect("a network")]
@@ -126,6 +136,11 @@ fn every_key_of_the_shipped_example_is_understood() {
     assert_eq!(keys, [64, 64]);
     assert_eq!(config.issuers.len(), 2);
     assert!(matches!(config.issuers[1].tenant, Tenant::Claim(_)));
+    assert_eq!(config.issuers[0].groups_from, GroupsFrom::Token);
+    assert!(config.issuers[0].introspection.is_none());
+    let asked = config.issuers[1].introspection.as_ref().expect("in the example");
+    assert_eq!((asked.tokens, asked.keep.as_secs()), (Introspected::All, 30));
+    assert_eq!(asked.secret.expose_secret(), "hunter6");
     assert_eq!(config.targets.len(), 6);
     let github = config.target("github").expect("in the example");
     let github_credential = github.credential.as_ref().expect("one");

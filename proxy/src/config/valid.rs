@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use tapedeck_config::{ByteSize, Environment, Errors, Kafka, Section};
 
 use super::raw::{RawConfig, RawSpool};
-use super::{Hosts, Issuer, Limits, Origins, PublicUrl, TagKeys, Target, Tls, clients};
+use super::{Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, TagKeys, Target, clients, dpop};
 use crate::spool::SpoolSettings;
 
 /// Where metrics and health are served when the file does not say: this machine only, and the port that Prometheus
@@ -34,12 +34,16 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Networks whose word on the client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether trusted proxies say in `Client-Cert` (RFC 9440) which certificate a client has shown; default false.
+    pub client_cert_header: bool,
     /// Whose pages may use the proxy: its own origin, and `allowed_origins`.
     pub origins: Origins,
     /// Under which names clients know the proxy: that of `public_url`, and `allowed_hosts`.
     pub hosts: Hosts,
+    /// Whether tokens may, or must, be bound to a key of their holder by DPoP; default: may.
+    pub dpop: Dpop,
     /// Certificate and key, when the proxy terminates TLS itself; without, a load balancer in front of it does.
-    pub tls: Option<Tls>,
+    pub tls: Option<ServerTls>,
     /// Where frames are recorded.
     pub kafka: Kafka,
     /// Where frames of spooled targets are kept while Kafka is away; there where a target is spooled.
@@ -85,6 +89,11 @@ impl Config {
         self.targets.iter().find(|target| target.name == name)
     }
 
+    /// Whether certificates of clients are seen, so that tokens may be bound to them.
+    pub fn sees_certificates(&self) -> bool {
+        self.client_cert_header || self.tls.as_ref().is_some_and(|tls| tls.clients.is_some())
+    }
+
     fn build(root: &Section<'_>) -> Option<Self> {
         let read_at = SystemTime::now();
         let reader = root.reader();
@@ -100,8 +109,14 @@ impl Config {
             .required("the URL under which clients reach the proxy, such as \"https://mcp.example.com\"");
         let allowed_origins = raw.allowed_origins.and_then(clients::origins).or(Vec::new());
         let allowed_hosts = raw.allowed_hosts.and_then(clients::hosts).or(Vec::new());
+        let trusted_proxies = raw.trusted_proxies.or(Vec::new());
+        for (field, key) in [(&raw.client_cert_header, "client_cert_header")] {
+            if field.is_present() && trusted_proxies.is_empty() {
+                reader.problem(field.span(), format!("`{key}` is of no use without `trusted_proxies`"));
+            }
+        }
         let terminates_tls = raw.tls.is_some();
-        let tls = raw.tls.and_then(|tls| Tls::build(tls, reader));
+        let tls = raw.tls.and_then(|tls| ServerTls::build(tls, reader));
         if terminates_tls && public_url.as_ref().is_some_and(|url| !url.is_https()) {
             reader.problem(
                 public_url_span,
@@ -139,6 +154,16 @@ impl Config {
                 reader.problem(issuer.span.clone(), message);
             }
         }
+        let asked_about_opaque =
+            |issuer: &&Issuer| issuer.introspection.as_ref().is_some_and(|one| one.tokens.are_opaque());
+        // Nobody can tell whose an opaque token is: shown to two issuers, one of them would get the other's.
+        if let Some(second) = issuers.iter().filter(asked_about_opaque).nth(1) {
+            reader.problem(
+                second.span.clone(),
+                "a second issuer would be shown tokens that are no JWTs, and so those of the first; write `tokens = \"jwt\"` in \
+                 the introspection of one of them",
+            );
+        }
         let public_url = public_url?;
         Some(Self {
             listen: listen?,
@@ -146,7 +171,9 @@ impl Config {
             origins: Origins::new(&public_url, allowed_origins),
             hosts: Hosts::new(&public_url, allowed_hosts),
             public_url,
-            trusted_proxies: raw.trusted_proxies.or(Vec::new()),
+            trusted_proxies,
+            client_cert_header: raw.client_cert_header.or(false),
+            dpop: raw.dpop.and_then(dpop).or(Dpop::default()),
             tls,
             kafka: raw.kafka?,
             // A section without a spooled target is read, and has no effect.

@@ -13,11 +13,11 @@ use openidconnect::{JsonWebKey, SignatureVerificationError, core::CoreJsonWebKey
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
+use url::Url;
+
+use super::asking::{Client, is_secure};
 use super::{AuthError, token::Jws};
 use crate::config::ClaimPath;
-
-pub use fetch::ClientError;
-pub(super) use fetch::{Client, client, native_roots};
 
 /// The most keys that are tried on a token that names none (`kid` is optional: RFC 7515, section 4.1.4).
 const MOST_TRIED: usize = 16;
@@ -153,7 +153,27 @@ pub(super) struct KeySet {
     scopes: Vec<String>,
     /// The issuer's metadata, byte for byte.
     metadata: Bytes,
+    endpoints: Endpoints,
     fetched: Instant,
+}
+
+/// Where the issuer answers questions about tokens, as its metadata say (RFC 8414, section 2; OpenID Connect Discovery,
+/// section 3). A URL to which nothing secret may be sent is none.
+#[derive(Debug, Default)]
+struct Endpoints {
+    introspection: Option<Url>,
+    userinfo: Option<Url>,
+}
+
+impl Endpoints {
+    fn of(metadata: &[u8]) -> Self {
+        let metadata: serde_json::Value = serde_json::from_slice(metadata).unwrap_or_default();
+        let endpoint = |name: &str| Url::parse(metadata.get(name)?.as_str()?).ok().filter(is_secure);
+        Self {
+            introspection: endpoint("introspection_endpoint"),
+            userinfo: endpoint("userinfo_endpoint"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -185,6 +205,7 @@ impl KeySet {
         Self {
             keys: keys.into_iter().map(key).collect(),
             scopes,
+            endpoints: Endpoints::of(&metadata),
             metadata,
             fetched,
         }
@@ -193,6 +214,16 @@ impl KeySet {
     /// The issuer's metadata, byte for byte as it published them.
     pub(super) fn metadata(&self) -> &Bytes {
         &self.metadata
+    }
+
+    /// Where the issuer says whether a token is still good (RFC 7662).
+    pub(super) fn introspection(&self) -> Option<&Url> {
+        self.endpoints.introspection.as_ref()
+    }
+
+    /// Where the issuer says who a token's subject is (OpenID Connect Core, section 5.3).
+    pub(super) fn userinfo(&self) -> Option<&Url> {
+        self.endpoints.userinfo.as_ref()
     }
 
     /// Whether the issuer publishes this key.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use serde_json::Value;
 
-use super::{AuthError, token::AccessClaims};
+use super::{AuthError, Binding, claims::AccessClaims};
 use crate::config::{Allow, Issuer, Target, Tenant};
 
 /// Who is calling. Only the verification of a token makes one, so whoever holds a principal holds the proof.
@@ -32,14 +32,21 @@ pub struct Principal {
     pub token_session: Option<String>,
     /// `exp`: when the token ends.
     pub expires: SystemTime,
+    /// `cnf`: the keys that the token is bound to. A request that has this principal has shown them.
+    pub bound_to: Binding,
     /// The scope that would have put groups into the token, where the token has none and the issuer offers one.
     groups_scope: Option<String>,
 }
 
 impl Principal {
     /// The principal that verified claims stand for. `scope` makes the issuer's tokens carry groups, if the issuer
-    /// offers such a one.
-    pub(super) fn new(issuer: &Issuer, claims: AccessClaims<'_>, scope: Option<&str>) -> Result<Self, AuthError> {
+    /// offers such a one. `elsewhere` are the groups that the issuer names beside the token, where the token names none.
+    pub(super) fn new(
+        issuer: &Issuer,
+        claims: AccessClaims<'_>,
+        scope: Option<&str>,
+        elsewhere: Option<&[String]>,
+    ) -> Result<Self, AuthError> {
         let text = |name: &str| {
             claims
                 .all
@@ -47,7 +54,7 @@ impl Principal {
                 .and_then(Value::as_str)
                 .filter(|text| !text.is_empty())
         };
-        let subject = text("sub").ok_or(AuthError::MissingClaim("sub"))?;
+        let subject = claims.subject()?;
         let tenant = match &issuer.tenant {
             Tenant::Fixed(tenant) => tenant.as_str(),
             // Without its tenant a caller would share sessions with others of the same issuer.
@@ -57,7 +64,8 @@ impl Principal {
                 .filter(|tenant| !tenant.is_empty())
                 .ok_or(AuthError::MissingClaim("the tenant's"))?,
         };
-        let groups = issuer.groups_claim.find(claims.all);
+        let groups = issuer.groups_claim.find(claims.all).map(names);
+        let groups = groups.or_else(|| elsewhere.map(<[String]>::to_vec));
         Ok(Self {
             issuer: issuer.url.clone(),
             subject: subject.to_owned(),
@@ -69,11 +77,12 @@ impl Principal {
             } else {
                 None
             },
-            groups: groups.map(names).unwrap_or_default(),
+            groups: groups.unwrap_or_default(),
             client_id: text("client_id").or(text("azp")).map(str::to_owned),
             token_id: text("jti").map(str::to_owned),
             token_session: text("sid").map(str::to_owned),
             expires: claims.expires,
+            bound_to: claims.binding,
         })
     }
 
@@ -113,6 +122,7 @@ impl Principal {
             token_id: None,
             token_session: None,
             expires,
+            bound_to: Binding::default(),
             groups_scope: None,
         })
     }
@@ -120,7 +130,7 @@ impl Principal {
 
 /// The names of groups in a claim: an array of strings, of SCIM groups (`value`; RFC 9068, section 2.2.3.1, and RFC
 /// 7643, section 4.1.2), or one string. Anything else names no group.
-fn names(claim: &Value) -> Vec<String> {
+pub(super) fn names(claim: &Value) -> Vec<String> {
     let name = |item: &Value| match item {
         Value::String(name) => Some(name.clone()),
         Value::Object(group) => group.get("value").and_then(Value::as_str).map(str::to_owned),

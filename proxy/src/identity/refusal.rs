@@ -2,13 +2,15 @@
 
 use http::StatusCode;
 
+use super::ProofError;
+
 /// Why a request has no principal: one variant per reason. Holds nothing of the token.
 ///
 /// Displayed as a short ASCII sentence without quotes, which is also the challenge's `error_description`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// No bearer token was sent. The client's doing, and how every first request looks.
-    #[error("a bearer token is required")]
+    /// No token was sent. The client's doing, and how every first request looks.
+    #[error("an access token is required")]
     Missing,
     /// More than one `Authorization` header field.
     #[error("more than one Authorization header field")]
@@ -52,13 +54,34 @@ pub enum AuthError {
     /// An ID token, a refresh token or a logout token, signed by the same keys but not meant for us.
     #[error("the token is not an access token")]
     NotAccessToken,
-    /// Bound to a key of its holder (`cnf`, RFC 7800), and who only bears it has not shown that key.
-    #[error("the token is bound to a key, which cannot be checked here")]
+    /// Bound to its holder (`cnf`, RFC 7800) in a way that is not known here, or is turned off.
+    #[error("the token is bound to a key in a way that cannot be checked here")]
     SenderConstrained,
+    /// Bound to a certificate (RFC 8705, section 3), and the connection has none, or another.
+    #[error("the token is bound to a certificate that the connection does not show")]
+    OtherCertificate,
+    /// Bound to a key for DPoP, and only borne (RFC 9449, section 7.2).
+    #[error("the token is bound to a key, so it needs the scheme DPoP and a proof")]
+    ProofRequired,
+    /// Sent with a proof although it is bound to no key (RFC 9449, section 7.1).
+    #[error("the token is bound to no key, so the scheme DPoP is not for it")]
+    NotBound,
+    /// Only tokens with a proof are accepted.
+    #[error("a token that is bound to a key by DPoP is required")]
+    DpopRequired,
+    /// The proof that came with the token is none for this request.
+    #[error(transparent)]
+    Proof(ProofError),
+    /// The issuer says that the token is not active: revoked, over, or none of its own.
+    #[error("the token is not active")]
+    Inactive,
+    /// What the issuer says about the token is of another subject than the token.
+    #[error("the issuer names another subject than the token")]
+    OtherSubject,
     /// A claim that is required is missing or of the wrong type.
     #[error("the token lacks a right claim: {0}")]
     MissingClaim(&'static str),
-    /// The issuer's keys cannot be had, so nothing can be said about the token. Not the client's doing: retry.
+    /// The issuer cannot be asked, so nothing can be said about the token. Not the client's doing: retry.
     #[error("the identity provider is unreachable")]
     ProviderUnreachable,
 }
@@ -83,6 +106,13 @@ impl AuthError {
             Self::NotYetValid => "not_yet_valid",
             Self::NotAccessToken => "id_token",
             Self::SenderConstrained => "sender_constrained",
+            Self::OtherCertificate => "other_certificate",
+            Self::ProofRequired => "dpop_bound",
+            Self::NotBound => "dpop_not_bound",
+            Self::DpopRequired => "dpop_required",
+            Self::Proof(why) => why.label(),
+            Self::Inactive => "inactive",
+            Self::OtherSubject => "other_subject",
             Self::MissingClaim(_) => "missing_claim",
             Self::ProviderUnreachable => "provider_unreachable",
         }
@@ -93,7 +123,7 @@ impl AuthError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Ambiguous => StatusCode::BAD_REQUEST,
-            Self::ProviderUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ProviderUnreachable | Self::Proof(ProofError::TooMany) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Missing
             | Self::Malformed(_)
             | Self::TooLong
@@ -109,6 +139,13 @@ impl AuthError {
             | Self::NotYetValid
             | Self::NotAccessToken
             | Self::SenderConstrained
+            | Self::OtherCertificate
+            | Self::ProofRequired
+            | Self::NotBound
+            | Self::DpopRequired
+            | Self::Proof(_)
+            | Self::Inactive
+            | Self::OtherSubject
             | Self::MissingClaim(_) => StatusCode::UNAUTHORIZED,
         }
     }

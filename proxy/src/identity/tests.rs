@@ -1,28 +1,32 @@
 //! Identity against a real issuer: an HTTP server on 127.0.0.1 with keys made here.
 
 mod accepted;
+mod bound;
 mod challenges;
+mod introspected;
 mod issuer;
 mod mutated;
 mod outages;
 mod refused;
+mod userinfo;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Method, header::AUTHORIZATION};
+use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
-use super::{
-    AuthError, Authenticator, Now, Principal,
-    keys::{self, Timing},
-};
-use crate::config::{Issuer, Tenant};
-use issuer::{SigningKey, TestIssuer};
+use super::{AuthError, Authenticator, Now, Principal, Shown, asking, dpop::ProofChecker, keys::Timing};
+use crate::config::{Dpop, Issuer, Tenant};
+pub(super) use issuer::{SigningKey, TestIssuer};
 
-const AUDIENCE: &str = "https://mcp.example/demo/mcp";
+pub(super) const AUDIENCE: &str = "https://mcp.example/demo/mcp";
+
+/// The key that replicas share.
+const SHARED_KEY: [u8; 32] = [7; 32];
 
 /// Far longer than a test takes: only the clock that a test moves makes the issuer be asked again.
 const TIMING: Timing = Timing {
@@ -32,7 +36,7 @@ const TIMING: Timing = Timing {
 };
 
 /// The time that tests start at: the real one on the monotonic clock, a round one on the wall.
-fn start() -> Now {
+pub(super) fn start() -> Now {
     Now {
         wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
         monotonic: Instant::now(),
@@ -40,7 +44,7 @@ fn start() -> Now {
 }
 
 impl Now {
-    fn after(self, seconds: u64) -> Self {
+    pub(super) fn after(self, seconds: u64) -> Self {
         let passed = Duration::from_secs(seconds);
         Self {
             wall: self.wall + passed,
@@ -48,21 +52,30 @@ impl Now {
         }
     }
 
-    fn unix(self) -> u64 {
+    pub(super) fn unix(self) -> u64 {
         self.wall.duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
     }
 }
 
 fn trusting(issuers: &[Issuer]) -> Authenticator {
-    Authenticator::with(issuers, keys::client(Vec::new()).expect("a client"), TIMING)
+    trusting_with(issuers, Dpop::Accepted)
 }
 
-fn plain(issuer: &TestIssuer) -> Issuer {
+pub(super) fn trusting_with(issuers: &[Issuer], dpop: Dpop) -> Authenticator {
+    let client = asking::client(Vec::new()).expect("a client");
+    Authenticator::with(issuers, client, TIMING, proofs(dpop))
+}
+
+fn proofs(dpop: Dpop) -> ProofChecker {
+    ProofChecker::new(dpop, &[SecretSlice::from(SHARED_KEY.to_vec())])
+}
+
+pub(super) fn plain(issuer: &TestIssuer) -> Issuer {
     Issuer::for_test(&issuer.url, AUDIENCE, "groups", Tenant::Fixed("acme".to_owned()))
 }
 
 /// What an honest issuer puts into an access token, for an hour.
-fn claims(issuer: &TestIssuer, now: Now) -> Value {
+pub(super) fn claims(issuer: &TestIssuer, now: Now) -> Value {
     json!({
         "iss": issuer.url, "aud": AUDIENCE, "sub": "alice", "iat": now.unix(), "exp": now.unix() + 3600,
         "client_id": "inspector", "jti": "token-1", "sid": "session-1", "name": "Alice", "email": "alice@example.com",
@@ -71,7 +84,7 @@ fn claims(issuer: &TestIssuer, now: Now) -> Value {
 }
 
 /// `base` with the members of `changes` set, or removed where they are null.
-fn with(mut base: Value, changes: Value) -> Value {
+pub(super) fn with(mut base: Value, changes: Value) -> Value {
     let members = base.as_object_mut().expect("an object");
     for (name, value) in changes.as_object().expect("an object") {
         match value {
@@ -88,7 +101,17 @@ fn headers(token: &str) -> HeaderMap {
 }
 
 async fn authenticate(authenticator: &Authenticator, token: &str, now: Now) -> Result<Arc<Principal>, AuthError> {
-    authenticator.authenticate_at(&headers(token), now).await
+    authenticator.authenticate_at(shown(&headers(token)), now).await
+}
+
+/// A POST with these header fields, over a connection without a certificate.
+fn shown(headers: &HeaderMap) -> Shown<'_> {
+    Shown {
+        headers,
+        method: &Method::POST,
+        resource: AUDIENCE,
+        certificate: None,
+    }
 }
 
 /// An issuer with one Ed25519 key, and who trusts it.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use sha2::{Digest, Sha256};
@@ -31,8 +31,11 @@ impl TokenDigest {
 pub(super) struct Verified {
     /// Has the time at which the token expires.
     pub(super) principal: Arc<Principal>,
-    /// The key that verified the token. The caller counts a hit only while the issuer publishes this key.
-    pub(super) key: KeyThumbprint,
+    /// The key that verified the token; none where the issuer itself was asked. The caller counts a hit only while the
+    /// issuer publishes this key.
+    pub(super) key: Option<KeyThumbprint>,
+    /// Until when the issuer's word that the token is active counts; none where it is not asked for that.
+    pub(super) until: Option<Instant>,
 }
 
 /// A bounded memory of verified tokens. A full part forgets what has expired, or else what expires first.
@@ -95,7 +98,8 @@ mod tests {
     fn verified(expires: SystemTime) -> Verified {
         Verified {
             principal: Principal::for_test("alice", &[], expires),
-            key: KeyThumbprint::for_test(),
+            key: Some(KeyThumbprint::for_test()),
+            until: None,
         }
     }
 

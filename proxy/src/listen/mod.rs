@@ -1,6 +1,7 @@
 //! Connections: accepting them, TLS, and what they may cost before they are anybody's.
 
 mod address;
+mod client_cert;
 mod connection;
 mod room;
 mod stalled;
@@ -20,10 +21,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use address::client_address;
-pub(crate) use tls::acceptor;
+pub(crate) use client_cert::client_certificate;
+pub(crate) use tls::{TlsError, acceptor};
 
 use crate::client_side::AnswerBody;
 use crate::config::Limits;
+use crate::identity::CertificateThumbprint;
 use crate::socket;
 use connection::Protocol;
 use room::Room;
@@ -39,6 +42,8 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// `http/1.1` or `h2`.
     pub(crate) transport: &'static str,
+    /// What its other end has shown in the TLS handshake.
+    pub(crate) certificate: Option<CertificateThumbprint>,
 }
 
 /// Why a connection ended before a request could be made of what came on it. The client was answered by hyper.
@@ -128,32 +133,37 @@ async fn one_connection(stream: TcpStream, address: SocketAddr, terms: Terms, se
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    let peer = |protocol: Protocol| Peer {
+    let peer = |protocol: Protocol, certificate| Peer {
         address,
         transport: protocol.name(),
+        certificate,
     };
-    let of_http = |protocol: Protocol| {
+    let of_http = |peer: Peer| {
         let service = service.clone();
         service_fn(move |request| {
-            let answer = service.clone().answer(peer(protocol), request);
+            let answer = service.clone().answer(peer, request);
             async move { Ok::<_, Infallible>(answer.await) }
         })
     };
     let Terms { tls, limits, stopping } = terms;
-    let (protocol, unreadable) = match tls {
+    let (peer, unreadable) = match tls {
         None => {
-            let plain = Protocol::Http1;
+            let (plain, peer) = (Protocol::Http1, peer(Protocol::Http1, None));
             (
-                plain,
-                connection::run(plain, stream, of_http(plain), limits, stopping).await,
+                peer,
+                connection::run(plain, stream, of_http(peer), limits, stopping).await,
             )
         }
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
-                let protocol = Protocol::negotiated(stream.get_ref().1.alpn_protocol());
+                let tls = stream.get_ref().1;
+                let protocol = Protocol::negotiated(tls.alpn_protocol());
+                // The client's own comes first, and the handshake has shown that it has the key.
+                let certificate = tls.peer_certificates().and_then(<[_]>::first);
+                let peer = peer(protocol, certificate.map(CertificateThumbprint::of));
                 (
-                    protocol,
-                    connection::run(protocol, stream, of_http(protocol), limits, stopping).await,
+                    peer,
+                    connection::run(protocol, stream, of_http(peer), limits, stopping).await,
                 )
             }
             Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
@@ -161,6 +171,6 @@ async fn one_connection(stream: TcpStream, address: SocketAddr, terms: Terms, se
         },
     };
     if let Some(why) = unreadable {
-        service.unreadable(peer(protocol), why);
+        service.unreadable(peer, why);
     }
 }

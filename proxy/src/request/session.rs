@@ -63,6 +63,11 @@ fn holder<'a>(may: &Authorized<'a>) -> Holder<'a> {
         issuer: &principal.issuer,
         subject: &principal.subject,
         target: &may.target().name,
+        key: principal.bound_to.key.as_deref(),
+        certificate: principal
+            .bound_to
+            .certificate
+            .map(|certificate| *certificate.as_bytes()),
     }
 }
 

@@ -6,6 +6,8 @@ const ALICE: Holder<'_> = Holder {
     issuer: "https://idp.example",
     subject: "alice",
     target: "files",
+    key: None,
+    certificate: None,
 };
 const SESSION: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 
@@ -56,15 +58,55 @@ fn a_tag_is_of_no_use_to_anyone_else() {
         Holder {
             issuer: "https://idp.examplea",
             subject: "lice",
-            target: "files",
+            ..ALICE
         },
         Holder {
-            issuer: "https://idp.example",
             subject: "alicef",
             target: "iles",
+            ..ALICE
         },
     ] {
         assert_eq!(keys.verify(&tagged, other), Err(TagError::Forged), "{other:?}");
+    }
+}
+
+#[test]
+fn a_session_of_a_bound_token_is_of_no_use_to_another_device() {
+    let keys = keys(&[1]);
+    let thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+    let devices = [
+        ALICE,
+        Holder {
+            key: Some(thumbprint),
+            ..ALICE
+        },
+        Holder {
+            key: Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
+            ..ALICE
+        },
+        Holder {
+            certificate: Some([7; 32]),
+            ..ALICE
+        },
+        Holder {
+            certificate: Some([8; 32]),
+            ..ALICE
+        },
+        Holder {
+            key: Some(thumbprint),
+            certificate: Some([7; 32]),
+            ..ALICE
+        },
+    ];
+    for opener in devices {
+        let tagged = keys.tag("abc", SESSION, opener).expect("the id is visible ASCII");
+        for user in devices {
+            assert_eq!(
+                keys.verify(&tagged, user).is_ok(),
+                user == opener,
+                "{opener:?} {user:?}"
+            );
+        }
     }
 }
 
@@ -137,7 +179,7 @@ proptest! {
     #[test]
     fn every_visible_id_comes_back(id in "[!-~]{1,200}", issuer in ".*", subject in ".*", target in "[a-z]{1,8}", session in any::<u128>()) {
         let keys = keys(&[7]);
-        let holder = Holder { issuer: &issuer, subject: &subject, target: &target };
+        let holder = Holder { issuer: &issuer, subject: &subject, target: &target, ..ALICE };
         let session = Uuid::from_u128(session);
         let tagged = keys.tag(&id, session, holder).expect("the id is visible ASCII");
         prop_assert!(tagged.bytes().all(|byte| byte.is_ascii_graphic()));

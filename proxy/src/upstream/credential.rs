@@ -14,11 +14,11 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::config::{Credential, CredentialSource, Grant};
-use crate::identity::{Authorized, bearer};
+use crate::identity::{Authorized, access_token};
 use oauth::Tokens;
-use stored::Stored;
 
-pub(crate) use oauth::ClientError;
+pub(crate) use oauth::{ClientError, basic_login};
+pub(crate) use stored::Stored;
 
 /// Why a target cannot be shown anything; so it is sent nothing. Nothing in it is a secret.
 #[derive(Debug, thiserror::Error)]
@@ -109,5 +109,5 @@ impl HeldCredential {
 
 /// The client's own token, for the authorization server only. The caller was authenticated by it a moment ago.
 fn token_of(headers: &HeaderMap) -> Result<&str, CredentialError> {
-    bearer(headers).map_err(|_| CredentialError::Unavailable("the caller has no token to exchange".to_owned()))
+    access_token(headers).ok_or_else(|| CredentialError::Unavailable("the caller has no token to exchange".to_owned()))
 }

@@ -21,12 +21,16 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 ];
 
 /// What of the client's headers never reaches a target.
-const NOT_UPSTREAM: [HeaderName; 17] = [
+const NOT_UPSTREAM: [HeaderName; 20] = [
     // The client's credentials are for the proxy alone.
     AUTHORIZATION,
     COOKIE,
     PROXY_AUTHORIZATION,
     PROXY_AUTHENTICATE,
+    HeaderName::from_static("dpop"),
+    // Whose certificate it was is for the proxy alone to say, and to nobody (RFC 9440, section 2.4).
+    HeaderName::from_static("client-cert"),
+    HeaderName::from_static("client-cert-chain"),
     // An encoded answer could not be recorded as what it says.
     ACCEPT_ENCODING,
     // hyper writes these for the request that it sends.
@@ -48,13 +52,15 @@ const NOT_UPSTREAM: [HeaderName; 17] = [
 ];
 
 /// What of a target's headers never reaches a client.
-const NOT_DOWNSTREAM: [HeaderName; 9] = [
+const NOT_DOWNSTREAM: [HeaderName; 10] = [
     TRAILER,
     // Cookies are not passed up either: what a target ties to one is tied to the proxy's own credential.
     SET_COOKIE,
     // Challenges of another authorization domain: a client that answered one would send its token's issuer astray.
     WWW_AUTHENTICATE,
     PROXY_AUTHENTICATE,
+    // A nonce of another server's: the client's next proof would be for that.
+    HeaderName::from_static("dpop-nonce"),
     // Would lead the client around the proxy, and its token with it.
     ALT_SVC,
     LOCATION,
@@ -130,6 +136,9 @@ mod tests {
             ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
             ("user-agent", "test"),
             ("authorization", "Bearer secret"),
+            ("dpop", "proof"),
+            ("client-cert", ":Y2VydA==:"),
+            ("client-cert-chain", ":Y2VydA==:"),
             ("cookie", "a=b"),
             ("accept-encoding", "gzip"),
             ("x-forwarded-for", "192.0.2.1"),

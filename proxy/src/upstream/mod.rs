@@ -11,6 +11,6 @@ mod idle;
 mod pool;
 
 pub(crate) use client::{SendError, UpstreamAnswer, UpstreamBody};
-pub(crate) use credential::CredentialError;
+pub(crate) use credential::{CredentialError, Stored, basic_login};
 pub(crate) use forward::{Asked, LAST_EVENT_ID, SESSION_ID, Upstream, forward};
 pub(crate) use headers::{for_client, is_token_text};

@@ -2,6 +2,7 @@
 
 mod bridged;
 mod browsers;
+mod devices;
 mod ends;
 mod http2;
 mod kafka_away;
@@ -12,6 +13,7 @@ mod passing;
 mod refusals;
 mod reload;
 mod revisions;
+mod revoked;
 mod rig;
 mod spool;
 mod stopping;

@@ -23,11 +23,11 @@ use crate::{RESULT, call};
 
 /// An authority, and a certificate of it for this machine's address.
 pub(crate) struct Certified {
-    authority: CertificateDer<'static>,
+    pub(crate) authority: CertificateDer<'static>,
     pub(crate) authority_pem: String,
-    certificate: CertificateDer<'static>,
-    certificate_pem: String,
-    key: KeyPair,
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) certificate_pem: String,
+    pub(crate) key: KeyPair,
 }
 
 impl Certified {
@@ -64,7 +64,7 @@ pub(crate) fn certified() -> Certified {
     }
 }
 
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
@@ -82,13 +82,31 @@ pub(crate) fn written(folder: &TempDir, name: &str, text: &str) -> String {
 
 /// A connection to the proxy that offers `protocol` alone.
 async fn connected(address: SocketAddr, trusted: &Certified, protocol: &[u8]) -> TlsStream<TcpStream> {
+    showing(address, trusted, None, protocol).await
+}
+
+/// A connection to the proxy that offers `protocol` alone and shows this certificate if it is asked for one.
+pub(crate) async fn showing(
+    address: SocketAddr,
+    trusted: &Certified,
+    own: Option<&Certified>,
+    protocol: &[u8],
+) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.authority.clone()).expect("a root");
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match own {
+        Some(own) => {
+            let key = PrivateKeyDer::try_from(own.key.serialize_der()).expect("a key");
+            config
+                .with_client_auth_cert(vec![own.certificate.clone()], key)
+                .expect("a pair")
+        }
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![protocol.to_vec()];
     let tcp = TcpStream::connect(address).await.expect("the proxy listens");
     let name = ServerName::try_from("127.0.0.1").expect("a name");

@@ -1,41 +1,21 @@
 //! Asking an issuer: OpenID Connect Discovery, then its key set.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use openidconnect::{
     DiscoveryError, HttpRequest, HttpResponse, IssuerUrl, JsonWebKey,
     core::{CoreJsonWebKey, CoreJsonWebKeyType, CoreProviderMetadata},
-    reqwest::{self, redirect},
+    reqwest,
 };
-use rustls_pki_types::CertificateDer;
-use url::Url;
 
 use super::KeySet;
-use crate::config::is_loopback;
-
-/// How long the issuer may take to accept a connection.
-const CONNECT_TIME: Duration = Duration::from_secs(3);
-
-/// How long the issuer may take for one answer, the connection included.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
-
-/// The longest answer that is read, in bytes.
-const LONGEST_ANSWER: usize = 1024 * 1024;
+use crate::identity::asking::{Client, RequestError, with_causes};
 
 /// The shortest RSA modulus, in bytes: 2048 bits (RFC 7518, section 3.3). A shorter key is left out.
 const SHORTEST_MODULUS: usize = 256;
-
-/// An HTTP client for asking issuers. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(in crate::identity) struct Client(reqwest::Client);
-
-/// The HTTP client for asking issuers could not be made.
-#[derive(Debug, thiserror::Error)]
-#[error("no HTTP client for the issuers")]
-pub struct ClientError(#[from] reqwest::Error);
 
 /// Why an issuer's answer is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -48,46 +28,6 @@ pub(super) enum FetchError {
     OtherIssuer(String),
     #[error("its key set holds no key that verifies signatures")]
     NoKeys,
-}
-
-/// Why one HTTP request failed.
-#[derive(Debug, thiserror::Error)]
-enum RequestError {
-    #[error(transparent)]
-    Http(#[from] reqwest::Error),
-    #[error(transparent)]
-    Response(#[from] openidconnect::http::Error),
-    #[error("the answer is longer than 1 MiB")]
-    TooLong,
-    #[error("{0} is not https")]
-    Insecure(String),
-}
-
-/// The roots that this machine trusts. `SSL_CERT_FILE` and `SSL_CERT_DIR` are heeded, as by OpenSSL.
-pub(in crate::identity) fn native_roots() -> Vec<CertificateDer<'static>> {
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::warn!(%error, "a trusted root certificate could not be read");
-    }
-    found.certs
-}
-
-/// A client that trusts `roots` and follows no redirect: keys come from where the issuer said, or not at all.
-pub(in crate::identity) fn client(roots: Vec<CertificateDer<'static>>) -> Result<Client, ClientError> {
-    let mut builder = reqwest::Client::builder()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIME)
-        .timeout(ANSWER_TIME)
-        .tls_built_in_root_certs(false)
-        // Asked every few minutes: a connection kept in between would only be found dead.
-        .pool_max_idle_per_host(0);
-    for root in roots {
-        // A root that this TLS library cannot use is one that it does not trust.
-        if let Ok(root) = reqwest::Certificate::from_der(&root) {
-            builder = builder.add_root_certificate(root);
-        }
-    }
-    Ok(Client(builder.build()?))
 }
 
 /// The issuer's keys, as of `now`.
@@ -108,7 +48,7 @@ pub(super) async fn keys(client: &Client, issuer: &str, now: Instant) -> Result<
     };
     let metadata = CoreProviderMetadata::discover_async(url, &request)
         .await
-        .map_err(discovery_problem)?;
+        .map_err(|error: DiscoveryError<RequestError>| FetchError::Discovery(with_causes(&error)))?;
     // The library compares parsed URLs or text, depending on its version; this is the rule.
     if metadata.issuer().as_str() != issuer {
         return Err(FetchError::OtherIssuer(metadata.issuer().to_string()));
@@ -135,27 +75,12 @@ pub(super) async fn keys(client: &Client, issuer: &str, now: Instant) -> Result<
 
 async fn get(client: Client, request: HttpRequest) -> Result<HttpResponse, RequestError> {
     let request: reqwest::Request = request.try_into()?;
-    if !is_secure(request.url()) {
-        return Err(RequestError::Insecure(request.url().to_string()));
-    }
-    let mut response = client.0.execute(request).await?;
-    let mut built = openidconnect::http::Response::builder().status(response.status());
-    for (name, value) in response.headers() {
+    let answer = client.send(request).await?;
+    let mut built = openidconnect::http::Response::builder().status(answer.status);
+    for (name, value) in &answer.headers {
         built = built.header(name, value);
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(RequestError::TooLong);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(built.body(body)?)
-}
-
-/// Whoever can change the answer on its way decides who everybody is. Metadata from https may not lead to http keys.
-fn is_secure(url: &Url) -> bool {
-    url.scheme() == "https" || is_loopback(url)
+    Ok(built.body(answer.body.to_vec())?)
 }
 
 /// Whether a key may verify signatures: public, and long enough.
@@ -172,15 +97,4 @@ fn is_strong(key: &CoreJsonWebKey) -> bool {
         // A symmetric key in a public set is no secret, so it proves nothing; other types are unknown.
         _ => false,
     }
-}
-
-/// The error with its causes in one line: the library's own says only that a request failed.
-fn discovery_problem(error: DiscoveryError<RequestError>) -> FetchError {
-    let mut line = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    FetchError::Discovery(line)
 }

@@ -1,13 +1,14 @@
 //! An issuer: signing keys, and an HTTP server that serves discovery and the key set.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     sync::{Arc, LazyLock, Mutex, MutexGuard},
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderMap, Request, Response, StatusCode, header::AUTHORIZATION};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use ring::{
@@ -39,13 +40,13 @@ enum Pair {
 }
 
 /// A key of an issuer, with its public half as a JWK.
-pub(super) struct SigningKey {
-    pub(super) jwk: Value,
+pub(in crate::identity) struct SigningKey {
+    pub(in crate::identity) jwk: Value,
     pair: Pair,
 }
 
 impl SigningKey {
-    pub(super) fn ed25519(kid: &str) -> Arc<Self> {
+    pub(in crate::identity) fn ed25519(kid: &str) -> Arc<Self> {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("the key just made");
         let x = BASE64.encode(pair.public_key());
@@ -56,11 +57,11 @@ impl SigningKey {
         })
     }
 
-    pub(super) fn p256(kid: &str) -> Arc<Self> {
+    pub(in crate::identity) fn p256(kid: &str) -> Arc<Self> {
         Self::ecdsa(kid, "P-256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING)
     }
 
-    pub(super) fn p384(kid: &str) -> Arc<Self> {
+    pub(in crate::identity) fn p384(kid: &str) -> Arc<Self> {
         Self::ecdsa(kid, "P-384", &signature::ECDSA_P384_SHA384_FIXED_SIGNING)
     }
 
@@ -77,7 +78,7 @@ impl SigningKey {
         })
     }
 
-    pub(super) fn rsa(kid: &str) -> Arc<Self> {
+    pub(in crate::identity) fn rsa(kid: &str) -> Arc<Self> {
         let pkcs8 = RSA.to_pkcs8_der().expect("PKCS#8");
         let pair = RsaKeyPair::from_pkcs8(pkcs8.as_bytes()).expect("the key just made");
         Arc::new(Self {
@@ -87,7 +88,7 @@ impl SigningKey {
     }
 
     /// An RSA key of 1024 bits.
-    pub(super) fn short_rsa(kid: &str) -> Arc<Self> {
+    pub(in crate::identity) fn short_rsa(kid: &str) -> Arc<Self> {
         Arc::new(Self {
             jwk: rsa_jwk(&rsa_key(1024), kid),
             pair: Pair::PublicOnly,
@@ -95,7 +96,7 @@ impl SigningKey {
     }
 
     /// This key as the issuer would publish it with other members.
-    pub(super) fn published_as(&self, changes: Value) -> Value {
+    pub(in crate::identity) fn published_as(&self, changes: Value) -> Value {
         super::with(self.jwk.clone(), changes)
     }
 
@@ -123,12 +124,12 @@ impl SigningKey {
     }
 
     /// A token with exactly this header and payload.
-    pub(super) fn token(&self, header: &Value, claims: &Value) -> String {
+    pub(in crate::identity) fn token(&self, header: &Value, claims: &Value) -> String {
         self.token_of_text(&header.to_string(), &claims.to_string())
     }
 
     /// A token with header and payload as text, which need not be good JSON.
-    pub(super) fn token_of_text(&self, header: &str, claims: &str) -> String {
+    pub(in crate::identity) fn token_of_text(&self, header: &str, claims: &str) -> String {
         let alg = serde_json::from_str(header)
             .ok()
             .and_then(|h: Value| Some(h["alg"].as_str()?.to_owned()));
@@ -138,7 +139,7 @@ impl SigningKey {
     }
 
     /// An access token of an Ed25519 key.
-    pub(super) fn access_token(&self, claims: &Value) -> String {
+    pub(in crate::identity) fn access_token(&self, claims: &Value) -> String {
         self.token(
             &json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": self.jwk["kid"] }),
             claims,
@@ -155,7 +156,7 @@ fn rsa_jwk(key: &rsa::RsaPrivateKey, kid: &str) -> Value {
 }
 
 /// What the issuer serves.
-pub(super) struct State {
+pub(in crate::identity) struct State {
     pub(super) keys: Vec<Value>,
     /// What its metadata says; `None` is the truth.
     pub(super) issuer: Option<String>,
@@ -164,29 +165,36 @@ pub(super) struct State {
     pub(super) broken: Option<Broken>,
     /// How often the key set was asked for.
     pub(super) asked: usize,
+    /// What introspection says of each token; of others, that they are not active.
+    pub(super) tokens: HashMap<String, Value>,
+    /// What userinfo says of each token; others are unknown to it.
+    pub(super) subjects: HashMap<String, Value>,
+    /// What was asked about tokens: path, `Authorization`, body.
+    pub(super) questions: Vec<(String, String, String)>,
 }
 
 /// How an issuer can fail.
 #[derive(Clone, Copy)]
-pub(super) enum Broken {
+pub(in crate::identity) enum Broken {
     Unavailable,
+    LoginRefused,
     RedirectedKeys,
     EndlessKeys,
 }
 
 /// A running issuer; ends when it is dropped.
-pub(super) struct TestIssuer {
-    pub(super) url: String,
+pub(in crate::identity) struct TestIssuer {
+    pub(in crate::identity) url: String,
     state: Arc<Mutex<State>>,
     _server: AbortOnDropHandle<()>,
 }
 
 impl TestIssuer {
-    pub(super) async fn start(keys: &[&SigningKey]) -> Self {
+    pub(in crate::identity) async fn start(keys: &[&SigningKey]) -> Self {
         Self::serve(keys, None).await
     }
 
-    pub(super) async fn start_tls(keys: &[&SigningKey], tls: TlsAcceptor) -> Self {
+    pub(in crate::identity) async fn start_tls(keys: &[&SigningKey], tls: TlsAcceptor) -> Self {
         Self::serve(keys, Some(tls)).await
     }
 
@@ -204,6 +212,9 @@ impl TestIssuer {
             scopes: vec!["openid"],
             broken: None,
             asked: 0,
+            tokens: HashMap::new(),
+            subjects: HashMap::new(),
+            questions: Vec::new(),
         };
         let state = Arc::new(Mutex::new(state));
         let server = tokio::spawn(accept(listener, tls, url.clone(), Arc::clone(&state)));
@@ -214,7 +225,7 @@ impl TestIssuer {
         }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(in crate::identity) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic")
     }
 }
@@ -241,14 +252,60 @@ async fn connection<S>(stream: S, url: String, state: Arc<Mutex<State>>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(|request: Request<Incoming>| {
-        let response = answer(request.uri().path(), &url, &mut state.lock().expect("no panic"));
-        async { Ok::<_, Infallible>(response) }
+    let (url, state) = (&url, &state);
+    let service = service_fn(move |request: Request<Incoming>| async move {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        let mut state = state.lock().expect("no panic");
+        let path = head.uri.path();
+        let response = match about_tokens(path, &head.headers, &body, &mut state) {
+            Some(response) => response,
+            None => answer(path, url, &mut state),
+        };
+        Ok::<_, Infallible>(response)
     });
     // An error is the client's going away, which a test may mean.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+/// The endpoints that are asked about a token.
+fn about_tokens(
+    path: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+    state: &mut State,
+) -> Option<Response<Full<bytes::Bytes>>> {
+    if !["/introspect", "/userinfo"].contains(&path) {
+        return None;
+    }
+    let shown = headers
+        .get(AUTHORIZATION)
+        .and_then(|field| field.to_str().ok())
+        .unwrap_or_default();
+    let body = String::from_utf8_lossy(body).into_owned();
+    state.questions.push((path.to_owned(), shown.to_owned(), body.clone()));
+    let (status, said) = match (state.broken, path) {
+        (Some(Broken::Unavailable), _) => (503, json!({})),
+        (Some(Broken::LoginRefused), _) => (401, json!({ "error": "invalid_client" })),
+        (_, "/introspect") => {
+            let token = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "token");
+            let said = token.and_then(|(_, token)| state.tokens.get(&*token).cloned());
+            (200, said.unwrap_or_else(|| json!({ "active": false })))
+        }
+        _ => match shown
+            .strip_prefix("Bearer ")
+            .and_then(|token| state.subjects.get(token))
+        {
+            Some(said) => (200, said.clone()),
+            None => (401, json!({ "error": "invalid_token" })),
+        },
+    };
+    let response = Response::builder()
+        .status(status)
+        .header("content-type", "application/json");
+    Some(response.body(Full::from(said.to_string())).expect("a response"))
 }
 
 fn answer(path: &str, url: &str, state: &mut State) -> Response<Full<bytes::Bytes>> {
@@ -272,6 +329,8 @@ fn answer(path: &str, url: &str, state: &mut State) -> Response<Full<bytes::Byte
             "issuer": state.issuer.as_deref().unwrap_or(url),
             "authorization_endpoint": format!("{url}/authorize"),
             "jwks_uri": format!("{url}/keys"),
+            "introspection_endpoint": format!("{url}/introspect"),
+            "userinfo_endpoint": format!("{url}/userinfo"),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],

@@ -7,8 +7,11 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Ca, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use super::{SigningKey, TIMING, TestIssuer, authenticate, claims, issuer::Broken, one_issuer, plain, start, trusting};
-use crate::identity::{AuthError, Authenticator, keys};
+use super::{
+    SigningKey, TIMING, TestIssuer, authenticate, claims, issuer::Broken, one_issuer, plain, proofs, start, trusting,
+};
+use crate::config::Dpop;
+use crate::identity::{AuthError, Authenticator, asking};
 
 #[tokio::test]
 async fn a_new_key_is_learned_when_a_token_names_it() {
@@ -192,7 +195,10 @@ async fn an_issuer_by_https_must_have_a_certificate_that_is_trusted() {
     let key = SigningKey::ed25519("k1");
     let issuer = TestIssuer::start_tls(&[&key], TlsAcceptor::from(Arc::new(server))).await;
     let token = key.access_token(&claims(&issuer, start()));
-    let with_roots = |roots| Authenticator::with(&[plain(&issuer)], keys::client(roots).expect("a client"), TIMING);
+    let with_roots = |roots| {
+        let client = asking::client(roots).expect("a client");
+        Authenticator::with(&[plain(&issuer)], client, TIMING, proofs(Dpop::Accepted))
+    };
     assert!(authenticate(&with_roots(vec![root]), &token, start()).await.is_ok());
     let distrusted = authenticate(&with_roots(Vec::new()), &token, start()).await;
     assert_eq!(distrusted.unwrap_err(), AuthError::ProviderUnreachable);

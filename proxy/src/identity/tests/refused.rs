@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
 use super::{SigningKey, TestIssuer, authenticate, claims, one_issuer, plain, start, trusting, with};
-use crate::identity::AuthError;
+use crate::identity::{AuthError, ProofError};
 
 /// The reason why a token with these changes to an honest one is refused.
 async fn reason(header: Value, changes: Value) -> AuthError {
@@ -31,7 +31,10 @@ async fn reason_for_headers(values: &[&str]) -> AuthError {
             HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
         );
     }
-    authenticator.authenticate(&headers).await.expect_err("must be refused")
+    authenticator
+        .authenticate(super::shown(&headers))
+        .await
+        .expect_err("must be refused")
 }
 
 #[tokio::test]
@@ -227,13 +230,24 @@ async fn an_id_token_or_refresh_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_bound_to_its_holders_key_is_refused() {
-    let bound = json!({ "cnf": { "jkt": "thumbprint" } });
-    assert_eq!(reason(json!({}), bound.clone()).await, AuthError::SenderConstrained);
-    assert_eq!(
-        reason(json!({ "typ": "at+jwt" }), bound).await,
-        AuthError::SenderConstrained
-    );
+async fn a_token_that_is_bound_to_its_holder_is_refused_when_it_is_only_borne() {
+    for (cnf, refused) in [
+        (json!({ "jkt": "thumbprint" }), AuthError::ProofRequired),
+        (json!({ "x5t#S256": "A".repeat(43) }), AuthError::OtherCertificate),
+        (json!({ "x5t#S256": "thumbprint" }), AuthError::SenderConstrained),
+        (json!({ "jwk": {} }), AuthError::SenderConstrained),
+        (json!(null), AuthError::SenderConstrained),
+    ] {
+        for typ in ["JWT", "at+jwt"] {
+            // Not by `with`: null would remove it.
+            let (issuer, key, authenticator) = one_issuer().await;
+            let mut claims = claims(&issuer, start());
+            claims["cnf"] = cnf.clone();
+            let token = key.token(&json!({ "typ": typ, "alg": "EdDSA", "kid": "k1" }), &claims);
+            let reason = authenticate(&authenticator, &token, start()).await.unwrap_err();
+            assert_eq!(reason, refused, "{cnf}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -334,9 +348,31 @@ fn every_reason_has_its_own_word() {
         AuthError::NotYetValid,
         AuthError::NotAccessToken,
         AuthError::SenderConstrained,
+        AuthError::OtherCertificate,
+        AuthError::ProofRequired,
+        AuthError::NotBound,
+        AuthError::DpopRequired,
+        AuthError::Inactive,
+        AuthError::OtherSubject,
         AuthError::MissingClaim("x"),
         AuthError::ProviderUnreachable,
     ];
+    let proofs = [
+        ProofError::Missing,
+        ProofError::Malformed("x"),
+        ProofError::Algorithm,
+        ProofError::Key("x"),
+        ProofError::Signature,
+        ProofError::Method,
+        ProofError::Url,
+        ProofError::Time,
+        ProofError::Token,
+        ProofError::OtherKey,
+        ProofError::Nonce,
+        ProofError::Replayed,
+        ProofError::TooMany,
+    ];
+    let all: Vec<AuthError> = all.into_iter().chain(proofs.map(AuthError::Proof)).collect();
     let labels: std::collections::HashSet<&str> = all.iter().map(AuthError::label).collect();
     assert_eq!(labels.len(), all.len());
     for error in all {

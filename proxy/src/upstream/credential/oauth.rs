@@ -207,17 +207,9 @@ impl Tokens {
         form.finish()
     }
 
-    /// Id and secret are encoded before they are joined (RFC 6749, section 2.3.1).
     fn login(&self) -> Result<HeaderValue, CredentialError> {
-        let encode = |text: &str| Zeroizing::new(form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
-        let secret = self.secret.secret();
-        let (id, secret) = (encode(&self.oauth.client_id), encode(secret.expose_secret()));
-        let login = Zeroizing::new(format!("{}:{}", *id, *secret));
-        let field = Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(login.as_bytes())));
-        let mut value = HeaderValue::from_str(&field)
-            .map_err(|_| CredentialError::Unavailable("the client's id and secret are no header field".to_owned()))?;
-        value.set_sensitive(true);
-        Ok(value)
+        basic_login(&self.oauth.client_id, self.secret.secret().expose_secret())
+            .ok_or_else(|| CredentialError::Unavailable("the client's id and secret are no header field".to_owned()))
     }
 
     fn slot(&self, holder: Holder) -> Slot {
@@ -240,6 +232,18 @@ impl Tokens {
     fn slots(&self) -> MutexGuard<'_, HashMap<Holder, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// HTTP Basic for a client of an authorization server: id and secret are encoded before they are joined (RFC 6749, section
+/// 2.3.1). None: they do not fit into a header field.
+pub(crate) fn basic_login(id: &str, secret: &str) -> Option<HeaderValue> {
+    let encode = |text: &str| Zeroizing::new(form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
+    let (id, secret) = (encode(id), encode(secret));
+    let login = Zeroizing::new(format!("{}:{}", *id, *secret));
+    let field = Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(login.as_bytes())));
+    let mut value = HeaderValue::from_str(&field).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn holder(token: Option<&str>) -> Holder {

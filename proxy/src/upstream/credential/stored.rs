@@ -13,7 +13,7 @@ use tapedeck_config::{Environment, SecretSource};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A secret, as it was when it was last good.
-pub(super) struct Stored {
+pub(crate) struct Stored {
     source: SecretSource,
     state: Mutex<State>,
 }
@@ -36,7 +36,7 @@ struct Stamp {
 
 impl Stored {
     /// A secret that was read from there a moment ago.
-    pub(super) fn new(source: SecretSource, secret: SecretString) -> Self {
+    pub(crate) fn new(source: SecretSource, secret: SecretString) -> Self {
         let stamp = match &source {
             SecretSource::File(path) => stamp(path),
             SecretSource::Env(_) => None,
@@ -49,7 +49,7 @@ impl Stored {
     }
 
     /// The secret as it is now. A file that cannot be read, or holds none, leaves the one before.
-    pub(super) fn secret(&self) -> SecretString {
+    pub(crate) fn secret(&self) -> SecretString {
         self.secret_at(Instant::now())
     }
 
