@@ -42,6 +42,7 @@ impl Service for Clients {
         Terms {
             tls: proxy.tls.clone(),
             limits: proxy.config.limits,
+            announced_by: proxy.config.announcing().to_vec(),
             stopping: proxy.stopping.clone(),
         }
     }
@@ -81,6 +82,7 @@ impl Service for Operators {
         Terms {
             tls: None,
             limits: Limits::default(),
+            announced_by: Vec::new(),
             stopping: self.sever.clone(),
         }
     }

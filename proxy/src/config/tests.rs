@@ -120,7 +120,7 @@ fn every_key_of_the_shipped_example_is_understood() {
     assert_eq!(config.listen.port(), 8443);
     let clients = config.tls.as_ref().and_then(|tls| tls.clients.as_ref());
     assert!(clients.is_some_and(|clients| clients.optional));
-    assert!(config.client_cert_header);
+    assert!(config.client_cert_header && config.proxy_protocol);
     assert_eq!(config.dpop, Dpop::Accepted);
     assert_eq!(
         config.trusted_proxies,

@@ -34,6 +34,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Networks whose word on the client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether connections of trusted proxies begin with the PROXY protocol, and those of others do not; default false.
+    pub proxy_protocol: bool,
     /// Whether trusted proxies say in `Client-Cert` (RFC 9440) which certificate a client has shown; default false.
     pub client_cert_header: bool,
     /// Whose pages may use the proxy: its own origin, and `allowed_origins`.
@@ -89,6 +91,15 @@ impl Config {
         self.targets.iter().find(|target| target.name == name)
     }
 
+    /// The proxies whose connections begin with the PROXY protocol; none, where it is off.
+    pub fn announcing(&self) -> &[IpNet] {
+        if self.proxy_protocol {
+            &self.trusted_proxies
+        } else {
+            &[]
+        }
+    }
+
     /// Whether certificates of clients are seen, so that tokens may be bound to them.
     pub fn sees_certificates(&self) -> bool {
         self.client_cert_header || self.tls.as_ref().is_some_and(|tls| tls.clients.is_some())
@@ -110,7 +121,10 @@ impl Config {
         let allowed_origins = raw.allowed_origins.and_then(clients::origins).or(Vec::new());
         let allowed_hosts = raw.allowed_hosts.and_then(clients::hosts).or(Vec::new());
         let trusted_proxies = raw.trusted_proxies.or(Vec::new());
-        for (field, key) in [(&raw.client_cert_header, "client_cert_header")] {
+        for (field, key) in [
+            (&raw.proxy_protocol, "proxy_protocol"),
+            (&raw.client_cert_header, "client_cert_header"),
+        ] {
             if field.is_present() && trusted_proxies.is_empty() {
                 reader.problem(field.span(), format!("`{key}` is of no use without `trusted_proxies`"));
             }
@@ -172,6 +186,7 @@ impl Config {
             hosts: Hosts::new(&public_url, allowed_hosts),
             public_url,
             trusted_proxies,
+            proxy_protocol: raw.proxy_protocol.or(false),
             client_cert_header: raw.client_cert_header.or(false),
             dpop: raw.dpop.and_then(dpop).or(Dpop::default()),
             tls,

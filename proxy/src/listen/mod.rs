@@ -3,18 +3,21 @@
 mod address;
 mod client_cert;
 mod connection;
+mod proxy_protocol;
 mod room;
 mod stalled;
 mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +80,8 @@ pub(crate) trait Service: Clone + Send + Sync + 'static {
 pub(crate) struct Terms {
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) limits: Limits,
+    /// Whose connections begin with the PROXY protocol; nobody's, where it is off.
+    pub(crate) announced_by: Vec<IpNet>,
     /// Each connection finishes its answer.
     pub(crate) stopping: CancellationToken,
 }
@@ -128,10 +133,29 @@ pub(crate) async fn serve(
     connections.wait().await;
 }
 
-async fn one_connection(stream: TcpStream, address: SocketAddr, terms: Terms, service: impl Service) {
+async fn one_connection(mut stream: TcpStream, mut address: SocketAddr, terms: Terms, service: impl Service) {
     if let Err(error) = socket::prepare(&stream) {
         tracing::debug!(%error, "a connection ended before it began");
         return;
+    }
+    if proxy_protocol::is_announced(address, &terms.announced_by) {
+        let client = proxy_protocol::client(&mut stream, address);
+        address = match tokio::time::timeout(HANDSHAKE_TIMEOUT, client).await {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a proxy did not say where its client is");
+                if error.kind() == io::ErrorKind::InvalidData {
+                    let peer = Peer {
+                        address,
+                        transport: Protocol::Http1.name(),
+                        certificate: None,
+                    };
+                    service.unreadable(peer, Unreadable::Malformed);
+                }
+                return;
+            }
+            Err(_) => return tracing::debug!("a proxy took too long to say where its client is"),
+        };
     }
     let peer = |protocol: Protocol, certificate| Peer {
         address,
@@ -145,7 +169,9 @@ async fn one_connection(stream: TcpStream, address: SocketAddr, terms: Terms, se
             async move { Ok::<_, Infallible>(answer.await) }
         })
     };
-    let Terms { tls, limits, stopping } = terms;
+    let Terms {
+        tls, limits, stopping, ..
+    } = terms;
     let (peer, unreadable) = match tls {
         None => {
             let (plain, peer) = (Protocol::Http1, peer(Protocol::Http1, None));

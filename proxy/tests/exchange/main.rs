@@ -10,6 +10,7 @@ mod limits;
 mod malformed;
 mod outcomes;
 mod passing;
+mod proxied;
 mod refusals;
 mod reload;
 mod revisions;
