@@ -161,29 +161,46 @@ impl Keycloak {
     /// # Errors
     /// When Keycloak does not answer, or refuses.
     pub async fn user_token(&self, realm: &str, client: &str, login: &str) -> Result<AccessToken, KeycloakError> {
-        let form = [
-            ("grant_type", "password"),
-            ("client_id", client),
-            ("username", login),
-            ("password", login),
-        ];
-        self.token(realm, &form).await
+        self.granted(realm, &password(client, login), None).await
     }
 
-    /// Signs from now on with a new key, and withdraws the one that signed until now: its tokens are no longer good.
+    /// As [`Keycloak::user_token`], bound to the key of this proof (DPoP), which must be for a POST to the token endpoint.
     ///
     /// # Errors
     /// When Keycloak does not answer, or refuses.
-    pub async fn rotate_keys(&self, realm: &str) -> Result<(), KeycloakError> {
-        let administration = format!("{}/admin/realms/{realm}", self.url);
+    pub async fn bound_token(
+        &self,
+        realm: &str,
+        client: &str,
+        login: &str,
+        proof: &str,
+    ) -> Result<AccessToken, KeycloakError> {
+        self.granted(realm, &password(client, login), Some(proof)).await
+    }
+
+    /// Revokes a token of a public client (RFC 7009).
+    ///
+    /// # Errors
+    /// When Keycloak does not answer, or refuses.
+    pub async fn revoke(&self, realm: &str, client: &str, token: &AccessToken) -> Result<(), KeycloakError> {
+        let url = format!("{}/protocol/openid-connect/revoke", self.issuer(realm));
         let form = [
-            ("grant_type", "password"),
-            ("client_id", "admin-cli"),
-            ("username", "admin"),
-            ("password", self.administrator.expose_secret()),
+            ("client_id", client),
+            ("token", token.as_str()),
+            ("token_type_hint", "access_token"),
         ];
-        let token = self.token("master", &form).await?;
-        let keys_url = format!("{administration}/keys");
+        self.ask(self.form(&url, &form), &url).await?;
+        Ok(())
+    }
+
+    /// Signs from now on with a new key; tokens of the one before stay good. That one's id, for
+    /// [`Keycloak::withdraw_key`].
+    ///
+    /// # Errors
+    /// When Keycloak does not answer, or refuses.
+    pub async fn add_key(&self, realm: &str) -> Result<String, KeycloakError> {
+        let token = self.administrator().await?;
+        let keys_url = format!("{}/keys", self.administration(realm));
         let keys = self
             .ask(self.http.get(&keys_url).bearer_auth(token.as_str()), &keys_url)
             .await?;
@@ -191,7 +208,7 @@ impl Keycloak {
         let old = keys["keys"].as_array().and_then(|keys| keys.iter().find(signs));
         let old = old.and_then(|key| key["providerId"].as_str());
         let old = old.ok_or_else(|| KeycloakError::Answer { url: keys_url.clone() })?;
-        let components = format!("{administration}/components");
+        let components = format!("{}/components", self.administration(realm));
         let made = json!({
             "name": "rotated",
             "providerId": "rsa-generated",
@@ -201,24 +218,59 @@ impl Keycloak {
         let make = self.http.post(&components).bearer_auth(token.as_str());
         let make = make.header("content-type", "application/json").body(made.to_string());
         self.ask(make, &components).await?;
-        let withdrawn = format!("{components}/{old}");
+        Ok(old.to_owned())
+    }
+
+    /// Withdraws a key: the tokens that it has signed are no longer good.
+    ///
+    /// # Errors
+    /// When Keycloak does not answer, or refuses.
+    pub async fn withdraw_key(&self, realm: &str, key: &str) -> Result<(), KeycloakError> {
+        let token = self.administrator().await?;
+        let withdrawn = format!("{}/components/{key}", self.administration(realm));
         self.ask(self.http.delete(&withdrawn).bearer_auth(token.as_str()), &withdrawn)
             .await?;
         Ok(())
     }
 
-    async fn token(&self, realm: &str, form: &[(&str, &str)]) -> Result<AccessToken, KeycloakError> {
+    fn administration(&self, realm: &str) -> String {
+        format!("{}/admin/realms/{realm}", self.url)
+    }
+
+    async fn administrator(&self) -> Result<AccessToken, KeycloakError> {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", "admin-cli"),
+            ("username", "admin"),
+            ("password", self.administrator.expose_secret()),
+        ];
+        self.granted("master", &form, None).await
+    }
+
+    async fn granted(
+        &self,
+        realm: &str,
+        form: &[(&str, &str)],
+        proof: Option<&str>,
+    ) -> Result<AccessToken, KeycloakError> {
         let url = self.token_endpoint(realm);
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let request = self.http.post(&url).body(body);
-        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let mut request = self.form(&url, form);
+        if let Some(proof) = proof {
+            request = request.header("dpop", proof);
+        }
         let granted = self.ask(request, &url).await?;
         let token = granted["access_token"].as_str();
         token
             .map(AccessToken::new)
             .ok_or_else(|| KeycloakError::Answer { url: url.clone() })
+    }
+
+    fn form(&self, url: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        let request = self.http.post(url).body(body);
+        request.header("content-type", "application/x-www-form-urlencoded")
     }
 
     /// Null where the answer has no JSON.
@@ -252,6 +304,17 @@ impl Keycloak {
         };
         Ok(self.server.child().ready(START, probe).await?)
     }
+}
+
+/// The password grant. Without `openid` userinfo would tell nothing.
+fn password<'a>(client: &'a str, login: &'a str) -> [(&'a str, &'a str); 5] {
+    [
+        ("grant_type", "password"),
+        ("client_id", client),
+        ("username", login),
+        ("password", login),
+        ("scope", "openid"),
+    ]
 }
 
 /// Installs Keycloak and links it to the database in memory, so that a start has only to start. Returns its home.

@@ -16,7 +16,7 @@ use crate::servers::{REALM, keycloak};
 use crate::tls_ends::Terminator;
 
 /// Of the client `recorder` in the realm.
-const CLIENT_SECRET: &str = "recorder-secret-0123456789";
+pub(crate) const CLIENT_SECRET: &str = "recorder-secret-0123456789";
 
 /// What the last call that reached the probe carried.
 async fn shown(probe: &Probe) -> Result<String> {

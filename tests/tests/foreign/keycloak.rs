@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
 use serde_json::{Value, json};
 use tapedeck_dev::mcp::{Call, Caller, Visit};
-use tapedeck_tests::{AUDIENCE, Client, Deck, DeckOptions, parts, run, target, within};
+use tapedeck_tests::{AUDIENCE, Client, Deck, DeckOptions, parts, run, target, until, within};
 
+use crate::authority::file;
+use crate::credentials::CLIENT_SECRET;
+use crate::device::Device;
 use crate::servers::{ELSEWHERE, REALM, keycloak};
 
 /// The least time between two askings for an issuer's keys, and some more.
@@ -81,7 +87,7 @@ fn tokens_of_keycloak_and_of_another_issuer_are_taken_each_by_its_own_rules() ->
 }
 
 #[test]
-fn a_new_key_of_keycloak_is_found_and_the_withdrawn_one_is_not_trusted() -> Result<()> {
+fn a_new_key_of_keycloak_is_found_beside_the_old_one_and_a_withdrawn_one_is_not_trusted() -> Result<()> {
     run(async {
         let parts = parts().await?;
         let keycloak = keycloak(parts).await?;
@@ -94,17 +100,150 @@ fn a_new_key_of_keycloak_is_found_and_the_withdrawn_one_is_not_trusted() -> Resu
         )
         .await?;
         let before = keycloak.user_token(ELSEWHERE, "agent", "alice").await?;
-        assert_eq!(answer(&deck, before.as_str()).await?, 200);
+        let mut client = Client::bearer(&deck.proxy.endpoint("probe"), before.as_str())?;
+        client.initialize().await?;
 
-        keycloak.rotate_keys(ELSEWHERE).await?;
+        let old = keycloak.add_key(ELSEWHERE).await?;
         let after = keycloak.user_token(ELSEWHERE, "agent", "alice").await?;
         within(ASKING, async || match answer(&deck, after.as_str()).await? {
             200 => Ok(Ok(())),
             status => Ok(Err(format!("a token with the new key is answered {status}"))),
         })
         .await?;
-        assert_eq!(answer(&deck, before.as_str()).await?, 401);
+        // The session that was opened with the old one goes on with either.
+        for token in [&before, &after] {
+            client = client.with("authorization", &format!("Bearer {}", token.as_str()))?;
+            assert_eq!(client.call("echo", json!({ "text": "still here" })).await?.status, 200);
+        }
+
+        keycloak.withdraw_key(ELSEWHERE, &old).await?;
+        // A token that names a key which nobody knows has the issuer be asked again.
+        let (_, rest) = before.as_str().split_once('.').context("a token has parts")?;
+        let header = URL_SAFE_NO_PAD.encode(json!({ "typ": "JWT", "alg": "RS256", "kid": "unknown" }).to_string());
+        let stranger = format!("{header}.{rest}");
+        within(ASKING, async || {
+            assert_eq!(answer(&deck, &stranger).await?, 401);
+            Ok(match answer(&deck, before.as_str()).await? {
+                401 => Ok(()),
+                status => Err(format!("a token of the withdrawn key is answered {status}")),
+            })
+        })
+        .await?;
+        assert_eq!(answer(&deck, after.as_str()).await?, 200);
         deck.finish().await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_token_of_keycloak_that_is_revoked_ends_its_stream_and_groups_may_come_from_userinfo() -> Result<()> {
+    run(async {
+        let parts = parts().await?;
+        let keycloak = keycloak(parts).await?;
+        let folder = tempfile::tempdir()?;
+        let mut issuer = keycloak_issuer(&keycloak.issuer(REALM));
+        issuer["groups_from"] = json!("userinfo");
+        issuer["introspection"] = json!({
+            "client_id": "recorder", "client_secret": { "file": file(folder.path(), "secret", CLIENT_SECRET)? },
+            "tokens": "jwt", "keep": "1s",
+        });
+        let deck = Deck::with(
+            parts,
+            DeckOptions {
+                proxy: json!({ "issuer": [issuer] }),
+                ..DeckOptions::of(vec![target("everything", parts.everything.url())])
+            },
+        )
+        .await?;
+        let endpoint = deck.proxy.endpoint("everything");
+
+        // The token names no groups, and the user is an engineer all the same; another is not.
+        let token = keycloak.user_token(REALM, "agent-of-few-words", "alice").await?;
+        let mut client = Client::bearer(&endpoint, token.as_str())?;
+        client.initialize().await?;
+        let visitor = keycloak.user_token(REALM, "agent-of-few-words", "mallory").await?;
+        let visitor = Client::bearer(&endpoint, visitor.as_str())?;
+        assert_eq!(visitor.post(&Client::initialization(1)).await?.status, 403);
+
+        let listener = client.clone();
+        let listening = tokio::spawn(async move { listener.send(Method::GET, None).await });
+        until(async || {
+            let metrics = deck.proxy.service().metrics().await?;
+            let is_open = metrics.lines().any(|line| line == "tapedeck_proxy_streams 1");
+            Ok(if is_open {
+                Ok(())
+            } else {
+                Err("no stream is open".to_owned())
+            })
+        })
+        .await?;
+        keycloak.revoke(REALM, "agent-of-few-words", &token).await?;
+        assert!(listening.await?.is_err(), "it is cut");
+        within(Duration::from_secs(20), async || {
+            let answer = client
+                .post(&json!({ "jsonrpc": "2.0", "id": 2, "method": "ping" }))
+                .await?;
+            Ok(match answer.status {
+                401 => Ok(()),
+                status => Err(format!("the revoked token is answered {status}")),
+            })
+        })
+        .await?;
+
+        let tape = deck.finish().await?;
+        let ended = tape.rows.iter().filter(|row| row.decision_rule == "token_revoked");
+        assert_eq!(ended.count(), 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_token_that_keycloak_has_bound_to_a_key_is_good_with_a_proof_of_it_and_with_nothing_else() -> Result<()> {
+    run(async {
+        let parts = parts().await?;
+        let keycloak = keycloak(parts).await?;
+        let deck = Deck::with(
+            parts,
+            DeckOptions {
+                proxy: json!({ "issuer": [keycloak_issuer(&keycloak.issuer(REALM))] }),
+                ..DeckOptions::of(vec![target("probe", parts.probe.url())])
+            },
+        )
+        .await?;
+        let endpoint = deck.proxy.endpoint("probe");
+        let device = Device::new()?;
+        let asking = device.proof(&keycloak.token_endpoint(REALM), None, None)?;
+        let token = keycloak.bound_token(REALM, "agent", "alice", &asking).await?;
+        let borne = Client::bearer(&endpoint, token.as_str())?;
+        let proving = |device: &Device, nonce: Option<&str>| {
+            let proof = device.proof(&endpoint, Some(token.as_str()), nonce)?;
+            let client = Client::anonymous(&endpoint).with("authorization", &format!("DPoP {}", token.as_str()))?;
+            client.with("dpop", &proof)
+        };
+        let initialize = Client::initialization(1);
+        let reason = async |client: Client| {
+            let answer = client.post(&initialize).await?;
+            let reason = answer.message()?["error"]["data"]["reason"].as_str().map(str::to_owned);
+            Ok::<_, anyhow::Error>((answer.status, reason.unwrap_or_default()))
+        };
+
+        assert_eq!(reason(borne).await?, (401, "dpop_bound".to_owned()));
+        let first = proving(&device, None)?.post(&initialize).await?;
+        assert_eq!(first.status, 401);
+        let nonce = first.header("dpop-nonce").context("a nonce is given")?.to_owned();
+        let proven = proving(&device, Some(&nonce))?;
+        assert_eq!(proven.post(&initialize).await?.status, 200);
+        assert_eq!(reason(proven).await?, (401, "dpop_replayed".to_owned()));
+        let thief = proving(&Device::new()?, Some(&nonce))?;
+        assert_eq!(reason(thief).await?, (401, "dpop_other_key".to_owned()));
+
+        let tape = deck.finish().await?;
+        let shown = format!("jkt:{}", device.thumbprint());
+        let asked = tape.rows.iter().filter(|row| row.key_thumbprint == shown);
+        assert!(
+            asked.count() >= 2,
+            "the key is on record, with the request and its answer"
+        );
         Ok(())
     })
 }

@@ -3,6 +3,7 @@
 
 mod authority;
 mod credentials;
+mod device;
 mod kafka;
 mod keycloak;
 mod local_stack;
