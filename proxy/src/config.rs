@@ -2,6 +2,7 @@
 //!
 //! Every key, with its default, is explained in `deploy/examples/proxy.toml`, which a test reads.
 
+mod audience;
 mod certificates;
 mod clients;
 mod credential;
@@ -18,6 +19,7 @@ mod target;
 pub(crate) mod tests;
 mod valid;
 
+pub use audience::Audience;
 pub use certificates::{ClientCertificates, ServerTls, Tls};
 pub use clients::{Hosts, Origins};
 pub use credential::{Credential, CredentialSource, Grant, OAuth};

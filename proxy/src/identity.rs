@@ -13,7 +13,7 @@
 //! 4. What the token, or the issuer's answer, says is judged by `claims`: audience, times, subject, and that it is an
 //!    access token (RFC 9068). Groups that it does not name may come from `userinfo`.
 //! 5. `principal` makes a [`Principal`] of it. Nothing else can.
-//! 6. What the token is bound to must have been shown by this very request: `binding` compares the certificate of the
+//! 6. The token must be for this very target, and what it is bound to must have been shown by this very request: `binding` compares the certificate of the
 //!    connection, `dpop` checks the proof. Only then is the principal anybody's.
 //! 7. [`Principal::authorize`] weighs the principal's groups against a target and answers [`Authorized`], the proof
 //!    that the call may be forwarded.
@@ -52,7 +52,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use secrecy::SecretSlice;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{Dpop, GroupsFrom, Issuer};
+use crate::config::{Audience, Dpop, GroupsFrom, Issuer};
 
 use asking::Client;
 use claims::AccessClaims;
@@ -110,6 +110,8 @@ pub struct Shown<'a> {
     pub method: &'a Method,
     /// The target's resource identifier, which is the URL that clients know it by.
     pub resource: &'a str,
+    /// Which tokens are for the target.
+    pub audience: &'a Audience,
     /// The certificate of the client's connection.
     pub certificate: Option<CertificateThumbprint>,
 }
@@ -236,6 +238,9 @@ impl Authenticator {
         let (scheme, token) = presented(shown.headers)?;
         self.proofs.admits(scheme)?;
         let principal = self.principal(token, now).await?;
+        if !principal.audiences.iter().any(|one| shown.audience.accepts(one)) {
+            return Err(AuthError::WrongAudience);
+        }
         principal.bound_to.allows(shown.certificate)?;
         self.proofs.check(scheme, token, &principal.bound_to, shown, now)?;
         Ok(principal)

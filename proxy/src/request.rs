@@ -94,6 +94,7 @@ pub(crate) async fn serve(
         headers: &head.headers,
         method: &head.method,
         resource: &route.target.resource,
+        audience: &route.target.audience,
         certificate,
     };
     let principal = match proxy.authenticator.authenticate(shown).await {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use rustls_pki_types::CertificateDer;
-use tapedeck_config::Reader;
+use tapedeck_config::{OneOrMany, Reader};
 use url::Url;
 
 use super::{
-    Credential, CredentialSource, Endpoint, PublicUrl, Tls, certificates::certificates, public_url::is_loopback,
-    raw::RawTarget,
+    Audience, Credential, CredentialSource, Endpoint, PublicUrl, Tls, certificates::certificates,
+    public_url::is_loopback, raw::RawTarget,
 };
 
 /// The longest name of a target, in characters: it is part of URLs, of Kafka keys and of every row.
@@ -25,6 +25,8 @@ pub struct Target {
     pub ca: Option<Vec<CertificateDer<'static>>>,
     /// What the proxy presents where the target asks for a certificate.
     pub client: Option<Tls>,
+    /// Which tokens are for it.
+    pub audience: Audience,
     /// Who may use it.
     pub allow: Allow,
     /// What is recorded before what happens.
@@ -70,6 +72,7 @@ impl Target {
     pub(super) fn build(
         raw: RawTarget<'_>,
         public_url: Option<&PublicUrl>,
+        audiences: &[String],
         names: &mut HashSet<String>,
         has_spool: bool,
         reader: &Reader,
@@ -106,6 +109,10 @@ impl Target {
             reader.problem(span, "`client_certificate` is of no use: the target's `url` is http");
         }
         let client = presents.then(|| Tls::build(raw.client, reader));
+        let audience = raw
+            .audience
+            .and_then(|OneOrMany(named): OneOrMany<String>| is_known(named, audiences))
+            .optional();
         let allow = raw
             .allow_groups
             .and_then(allow)
@@ -144,6 +151,8 @@ impl Target {
             endpoint,
             ca,
             client,
+            // Those of other targets are known when all of them are read.
+            audience: audience.map_or(Audience::AllBut(Vec::new()), Audience::Only),
             allow: allow?,
             record,
             allow_single_copy,
@@ -160,6 +169,16 @@ fn name(name: String) -> Result<String, String> {
         ));
     }
     Ok(name)
+}
+
+/// A token is for the target if it is for the proxy at all.
+fn is_known(named: Vec<String>, audiences: &[String]) -> Result<Vec<String>, String> {
+    match named.iter().find(|one| !audiences.contains(one)) {
+        Some(unknown) => Err(format!(
+            "{unknown:?} is in no issuer's `audience`, so no token for the target would be accepted; add it there"
+        )),
+        None => Ok(named),
+    }
 }
 
 fn allow(groups: Vec<String>) -> Result<Allow, &'static str> {

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use tapedeck_config::{ByteSize, Environment, Errors, Kafka, Section};
 
 use super::raw::{RawConfig, RawSpool};
-use super::{Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, TagKeys, Target, clients, dpop};
+use super::{Audience, Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, TagKeys, Target, clients, dpop};
 use crate::spool::SpoolSettings;
 
 /// Where metrics and health are served when the file does not say: this machine only, and the port that Prometheus
@@ -149,11 +149,23 @@ impl Config {
         }
         let has_spool = raw.spool.is_some();
         let spool = raw.spool.and_then(spool);
+        let known = issuers.iter().flatten();
+        let audiences: Vec<String> = known.flat_map(|issuer| issuer.audiences.clone()).collect();
         let mut names = HashSet::new();
         let targets: Vec<Option<Target>> = raw
             .targets
             .into_iter()
-            .map(|raw| Target::build(raw, public_url.as_ref(), &mut names, has_spool, reader, &mut warnings))
+            .map(|raw| {
+                Target::build(
+                    raw,
+                    public_url.as_ref(),
+                    &audiences,
+                    &mut names,
+                    has_spool,
+                    reader,
+                    &mut warnings,
+                )
+            })
             .collect();
         if targets.is_empty() {
             reader.problem(raw.span, "no [[target]]: name at least one MCP server");
@@ -196,12 +208,24 @@ impl Config {
             tag_keys: tag_keys?,
             limits,
             issuers,
-            targets: targets.into_iter().collect::<Option<_>>()?,
+            targets: apart(targets.into_iter().collect::<Option<_>>()?),
             files: reader.files(),
             read_at,
             warnings,
         })
     }
+}
+
+/// A token that is for one target alone is for no other, unless that says so.
+fn apart(mut targets: Vec<Target>) -> Vec<Target> {
+    let resources: Vec<String> = targets.iter().map(|target| target.resource.clone()).collect();
+    for target in &mut targets {
+        if let Audience::AllBut(others) = &mut target.audience {
+            let own = &target.resource;
+            others.extend(resources.iter().filter(|resource| *resource != own).cloned());
+        }
+    }
+    targets
 }
 
 fn spool(raw: RawSpool<'_>) -> Option<SpoolSettings> {

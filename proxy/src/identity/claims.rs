@@ -16,19 +16,23 @@ pub(super) struct AccessClaims<'a> {
     pub(super) all: &'a Map<String, Value>,
     pub(super) expires: SystemTime,
     pub(super) binding: Binding,
+    /// Those of `aud` that are the issuer's for us; at least one.
+    pub(super) audiences: Vec<String>,
 }
 
 impl<'a> AccessClaims<'a> {
     /// The claims, if they are those of a token for one of the issuer's audiences, valid at `now`. The caller has
     /// established that they are the issuer's, and of an access token.
     pub(super) fn judge(claims: &'a Map<String, Value>, issuer: &Issuer, now: SystemTime) -> Result<Self, AuthError> {
-        let is_ours = |audience: &Value| issuer.audiences.iter().any(|ours| audience.as_str() == Some(ours));
-        let for_us = match claims.get("aud") {
-            Some(Value::Array(audiences)) => audiences.iter().any(is_ours),
-            Some(audience) => is_ours(audience),
-            None => false,
+        let named = match claims.get("aud") {
+            Some(Value::Array(audiences)) => audiences.as_slice(),
+            Some(audience) => std::slice::from_ref(audience),
+            None => &[],
         };
-        if !for_us {
+        let is_ours = |audience: &&str| issuer.audiences.iter().any(|ours| ours == audience);
+        let named = named.iter().filter_map(Value::as_str);
+        let audiences: Vec<String> = named.filter(is_ours).map(str::to_owned).collect();
+        if audiences.is_empty() {
             return Err(AuthError::WrongAudience);
         }
         let expires = instant(claims, "exp")?.ok_or(AuthError::MissingClaim("exp"))?;
@@ -43,6 +47,7 @@ impl<'a> AccessClaims<'a> {
             all: claims,
             expires,
             binding: Binding::of(claims)?,
+            audiences,
         })
     }
 

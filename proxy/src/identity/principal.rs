@@ -32,6 +32,9 @@ pub struct Principal {
     pub token_session: Option<String>,
     /// `exp`: when the token ends.
     pub expires: SystemTime,
+    /// `aud`: whom the token is for, as far as its issuer's configuration names them. A request that has this principal is
+    /// to a target that is among them.
+    pub audiences: Vec<String>,
     /// `cnf`: the keys that the token is bound to. A request that has this principal has shown them.
     pub bound_to: Binding,
     /// The scope that would have put groups into the token, where the token has none and the issuer offers one.
@@ -82,6 +85,7 @@ impl Principal {
             token_id: text("jti").map(str::to_owned),
             token_session: text("sid").map(str::to_owned),
             expires: claims.expires,
+            audiences: claims.audiences,
             bound_to: claims.binding,
         })
     }
@@ -122,6 +126,7 @@ impl Principal {
             token_id: None,
             token_session: None,
             expires,
+            audiences: Vec::new(),
             bound_to: Binding::default(),
             groups_scope: None,
         })

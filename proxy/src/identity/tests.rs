@@ -1,6 +1,7 @@
 //! Identity against a real issuer: an HTTP server on 127.0.0.1 with keys made here.
 
 mod accepted;
+mod audiences;
 mod bound;
 mod challenges;
 mod introspected;
@@ -20,10 +21,13 @@ use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
 use super::{AuthError, Authenticator, Now, Principal, Shown, asking, dpop::ProofChecker, keys::Timing};
-use crate::config::{Dpop, Issuer, Tenant};
+use crate::config::{Audience, Dpop, Issuer, Tenant};
 pub(super) use issuer::{SigningKey, TestIssuer};
 
 pub(super) const AUDIENCE: &str = "https://mcp.example/demo/mcp";
+
+/// A target for which every token is that is for us at all.
+pub(super) static ANY: Audience = Audience::AllBut(Vec::new());
 
 /// The key that replicas share.
 const SHARED_KEY: [u8; 32] = [7; 32];
@@ -110,6 +114,7 @@ fn shown(headers: &HeaderMap) -> Shown<'_> {
         headers,
         method: &Method::POST,
         resource: AUDIENCE,
+        audience: &ANY,
         certificate: None,
     }
 }

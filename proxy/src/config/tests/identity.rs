@@ -58,6 +58,37 @@ fn every_way_to_bind_a_token_and_to_ask_about_it_has_its_rules() {
 }
 
 #[test]
+fn a_token_for_one_target_is_for_no_other_unless_that_says_so() {
+    let text = MINIMAL.replace(
+        "audience = \"mcp\"",
+        "audience = [\"mcp\", \"special\", \"https://mcp.example/demo/mcp\"]",
+    );
+    let more = "[[target]]\nname = \"two\"\nurl = \"http://127.0.0.1:2/mcp\"\nallow_groups = [\"*\"]\n";
+    let config = read(
+        &format!("{text}{more}{}audience = \"special\"\n", more.replace("two", "three")),
+        &[],
+    );
+    let config = config.expect("it is right");
+    let accepts = |name: &str| {
+        let target = config.target(name).expect("named so");
+        [
+            "mcp",
+            "special",
+            "https://mcp.example/demo/mcp",
+            "https://mcp.example/two/mcp",
+        ]
+        .map(|audience| target.audience.accepts(audience))
+    };
+    assert_eq!(accepts("demo"), [true, true, true, false]);
+    assert_eq!(accepts("two"), [true, true, false, true]);
+    assert_eq!(accepts("three"), [false, true, false, false]);
+    let report = read(&format!("{MINIMAL}audience = \"unknown\"\n"), &[])
+        .expect_err("wrong")
+        .to_string();
+    assert!(report.contains("\"unknown\" is in no issuer's `audience`"), "{report}");
+}
+
+#[test]
 fn certificates_of_clients_need_a_root_and_a_word_on_who_must_have_one() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let made = generate_simple_self_signed(vec!["a.example".to_owned()]).expect("made");

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::key::HolderKey;
 use super::{DPOP, DPOP_NONCE, ProofError};
 use crate::config::Dpop;
-use crate::identity::tests::{AUDIENCE, SigningKey, TestIssuer, claims, plain, start, trusting_with, with};
+use crate::identity::tests::{ANY, AUDIENCE, SigningKey, TestIssuer, claims, plain, start, trusting_with, with};
 use crate::identity::{AuthError, Authenticator, Now, Principal, Shown};
 
 /// A client with a key of its own, and a token that is bound to it.
@@ -85,6 +85,7 @@ impl Holder {
             headers: &headers,
             method: &Method::POST,
             resource: AUDIENCE,
+            audience: &ANY,
             certificate: None,
         };
         self.authenticator.authenticate_at(shown, now).await
