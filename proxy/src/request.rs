@@ -220,7 +220,8 @@ pub(crate) async fn serve(
         modern,
     };
     let answer = tokio::select! {
-        answer = forward(&route.upstream, &may, on_record, asked, body) => answer,
+        // Boxed, for it is large and soon over, and the exchange's task may last for days.
+        answer = Box::pin(forward(&route.upstream, &may, on_record, asked, body)) => answer,
         why = patience.ends() => return interrupted(client, tape, why, fail),
     };
     drop(room);
@@ -247,6 +248,8 @@ pub(crate) async fn serve(
     tape.answered_with(answer.status.as_u16(), text_of(&answer.headers, &CONTENT_TYPE, 256));
     let UpstreamAnswer { status, headers, body } = answer;
     let released = answer_head(&proxy, &mut tape, &may, session.as_ref(), modern, status, &headers);
+    // An answer may last for days: what only its beginning needs goes now, and with it the buffers that heads were read into.
+    drop((head, headers));
     let outcome = match form {
         Form::Encoded => {
             fail(client, &tape, &Failure::Encoded);
@@ -287,4 +290,23 @@ fn interrupted(client: ClientSide, mut tape: Tape, why: Interrupted, fail: impl 
         fail(client, &tape, &failure);
     }
     tape.end(end);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what `make` gives, in bytes.
+    fn size<A, B, C, D, E, F>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_exchange_that_lasts_takes_little_memory() {
+        let bytes = size(serve);
+        assert!(
+            bytes <= 6 * 1024,
+            "{bytes} bytes for each exchange, as long as it lasts"
+        );
+    }
 }

@@ -6,12 +6,14 @@
 pub mod acknowledge;
 mod answers;
 mod calls;
+pub mod listeners;
 pub mod load;
 mod loading;
 mod parts;
 mod proxy;
 mod redaction;
 mod report;
+mod streams;
 mod summary;
 pub mod target;
 mod usage;
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 pub use redaction::redact;
 pub use report::{Report, Row};
+pub use streams::streams;
 pub use summary::Summary;
 
 use parts::Parts;

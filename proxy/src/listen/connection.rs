@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -68,7 +68,7 @@ where
                 .max_headers(REQUEST_FIELDS)
                 .max_buf_size(limits.request_head.max(8192))
                 .serve_connection(io, service);
-            finish(connection, http1::Connection::graceful_shutdown, stopping).await
+            finish(Box::pin(connection), http1::Connection::graceful_shutdown, stopping).await
         }
         Protocol::Http2 => {
             let connection = http2::Builder::new(TokioExecutor::new())
@@ -77,16 +77,20 @@ where
                 .max_concurrent_streams(CONCURRENT_STREAMS)
                 .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
                 .serve_connection(io, service);
-            finish(connection, http2::Connection::graceful_shutdown, stopping).await
+            finish(Box::pin(connection), http2::Connection::graceful_shutdown, stopping).await
         }
     }
 }
 
-async fn finish<C>(connection: C, shut: impl FnOnce(Pin<&mut C>), stopping: CancellationToken) -> Option<Unreadable>
+/// The connection is boxed: each of the futures around it would have room for it once more, and for the other protocol's.
+async fn finish<C>(
+    mut connection: Pin<Box<C>>,
+    shut: impl FnOnce(Pin<&mut C>),
+    stopping: CancellationToken,
+) -> Option<Unreadable>
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut connection = pin!(connection);
     let outcome = tokio::select! {
         outcome = &mut connection => outcome,
         () = stopping.cancelled() => {

@@ -139,7 +139,7 @@ async fn one_connection(mut stream: TcpStream, mut address: SocketAddr, terms: T
         return;
     }
     if proxy_protocol::is_announced(address, &terms.announced_by) {
-        let client = proxy_protocol::client(&mut stream, address);
+        let client = Box::pin(proxy_protocol::client(&mut stream, address));
         address = match tokio::time::timeout(HANDSHAKE_TIMEOUT, client).await {
             Ok(Ok(client)) => client,
             Ok(Err(error)) => {
@@ -180,7 +180,8 @@ async fn one_connection(mut stream: TcpStream, mut address: SocketAddr, terms: T
                 connection::run(plain, stream, of_http(peer), limits, stopping).await,
             )
         }
-        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        // Boxed: most connections are idle most of the time, and the room of what is over is not given back.
+        Some(acceptor) => match Box::pin(tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream))).await {
             Ok(Ok(stream)) => {
                 let tls = stream.get_ref().1;
                 let protocol = Protocol::negotiated(tls.alpn_protocol());
@@ -189,7 +190,7 @@ async fn one_connection(mut stream: TcpStream, mut address: SocketAddr, terms: T
                 let peer = peer(protocol, certificate.map(CertificateThumbprint::of));
                 (
                     peer,
-                    connection::run(protocol, stream, of_http(peer), limits, stopping).await,
+                    Box::pin(connection::run(protocol, stream, of_http(peer), limits, stopping)).await,
                 )
             }
             Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
@@ -198,5 +199,28 @@ async fn one_connection(mut stream: TcpStream, mut address: SocketAddr, terms: T
     };
     if let Some(why) = unreadable {
         service.unreadable(peer, why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::served::Clients;
+
+    /// The size of what `make` gives, in bytes.
+    fn size<A, B, C, D, F>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_that_lasts_takes_little_memory() {
+        let task = |stream: TcpStream, address: SocketAddr, terms: Terms, service: Clients| {
+            one_connection(stream, address, terms, service)
+        };
+        let bytes = size(task);
+        assert!(
+            bytes <= 4 * 1024,
+            "{bytes} bytes for each connection, as long as it lasts"
+        );
     }
 }

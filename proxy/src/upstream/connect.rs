@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::uri::Authority;
 use hyper::client::conn::http1;
 use hyper::rt::{Read, Write};
@@ -149,12 +150,13 @@ where
     T: Read + Write + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::handshake(io).await.map_err(ConnectError::Http)?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
+    // No async block, which would have room for it twice: a connection may carry one silent stream for days.
+    tokio::spawn(connection.map(|ended| {
+        if let Err(error) = ended {
             // The request that was on it, if any, sees the same and reports it.
             tracing::debug!(%error, "a connection to a target ended");
         }
-    });
+    }));
     Ok(sender)
 }
 

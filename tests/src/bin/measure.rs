@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tapedeck_tests::measure::acknowledge::Records;
 use tapedeck_tests::measure::load::Load;
-use tapedeck_tests::measure::{self, Extent, Report, acknowledge, load, target};
+use tapedeck_tests::measure::{self, Extent, Report, acknowledge, listeners, load, target};
 use url::Url;
 
 /// Measures tapedeck on real parts.
@@ -29,6 +29,15 @@ enum Command {
     Proxy(Options),
     /// How fast the consumer loads, and what that costs
     Consumer(Options),
+    /// What each of thousands of idle event streams costs the proxy
+    Streams {
+        /// Hundreds instead of thousands, to see whether it works
+        #[arg(long)]
+        short: bool,
+        /// One JSON object instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// How fast redaction is, beside other ways to find as much
     Redact {
         /// One JSON object instead of a table
@@ -38,6 +47,16 @@ enum Command {
     /// An MCP server that answers every request at once
     #[command(hide = true)]
     Target { address: SocketAddr },
+    /// An MCP server whose event streams are silent until something is POSTed to /speak
+    #[command(hide = true)]
+    Silent { address: SocketAddr },
+    /// Event streams that listen until an event has come on each
+    #[command(hide = true)]
+    Listeners {
+        url: Url,
+        #[arg(long)]
+        streams: usize,
+    },
     /// Calls of 1 KiB, one after the other on each connection
     #[command(hide = true)]
     Load {
@@ -106,11 +125,20 @@ fn main() -> anyhow::Result<()> {
         Command::Main(options) => report(&options, measure::main(options.extent())),
         Command::Proxy(options) => report(&options, measure::proxy(options.extent())),
         Command::Consumer(options) => report(&options, measure::consumer(options.extent())),
+        Command::Streams { short, json } => {
+            let report = tokio::runtime::Runtime::new()?.block_on(measure::streams(short))?;
+            print(&if json { report.json()? } else { report.table() })
+        }
         Command::Redact { json } => {
             let report = measure::redact()?;
             print(&if json { report.json()? } else { report.table() })
         }
         Command::Target { address } => Ok(target::serve(address)?),
+        Command::Silent { address } => Ok(listeners::silent(address)?),
+        Command::Listeners { url, streams } => {
+            let heard = listeners::listen(&url, streams)?;
+            print(&serde_json::to_string(&heard)?)
+        }
         Command::Load {
             url,
             connections,
