@@ -19,6 +19,7 @@ mod rig;
 mod spool;
 mod stopping;
 mod tls;
+mod watching;
 
 use rig::{Reply, Rig, Target};
 use serde_json::json;
