@@ -33,9 +33,10 @@ const NGINX: &str = "nginx";
 
 pub(super) async fn measure(parts: &Parts, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
     let stage = Stage::set(parts).await?;
+    memory::at_first(parts, &stage, extent, report).await?;
     matrix::measure(parts, &stage, extent, report).await?;
     events::measure(parts, &stage, extent, report).await?;
-    memory::measure(parts, &stage, extent, report).await
+    memory::over_time(parts, &stage, extent, report).await
 }
 
 /// Calls what is aimed at, `connections` at once, at that rate or as fast as it goes.

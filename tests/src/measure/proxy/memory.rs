@@ -28,9 +28,32 @@ const LOOK: Duration = Duration::from_millis(20);
 const SOAK_RATE: f64 = 1_000.0;
 const SOAK_CALLERS: usize = 32;
 
-pub(super) async fn measure(parts: &Parts, stage: &Stage, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
+/// Before anything else: what was held for other things and is free again would hide what these take.
+pub(super) async fn at_first(parts: &Parts, stage: &Stage, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
     let process = stage.proxy.service().child().id();
     let required = stage.contender(REQUIRED).context("it is one of them")?;
+    // What every process holds once it has served.
+    call(parts, &required.aim(&Answer::SMALL.place()), 1, None, LOOK * 10).await?;
+
+    note(&format!("{} idle streams", extent.streams));
+    let before = resident_memory(process)?;
+    let (launch, output) = parts.ourselves("held")?;
+    let aim = required.aim(TICKS);
+    let launch = aim.environment(launch).args(["hold", &aim.url]);
+    let launch = launch.args(["--streams", &extent.streams.to_string(), "--milliseconds", "600000"]);
+    let holding = launch.start()?;
+    let held = async || {
+        let said = fs::read_to_string(&output).map_err(|error| error.to_string())?;
+        said.contains(HELD)
+            .then_some(())
+            .ok_or_else(|| "streams are being opened".to_owned())
+    };
+    holding.ready(2 * SLACK, held).await?;
+    let with = resident_memory(process)?;
+    drop(holding);
+    let measure = format!("memory for an idle stream, of {}", extent.streams);
+    let each = (with - before) * 1024.0 / extent.streams as f64;
+    report.add_bounded(&measure, "ours", each, "KiB", Some(IDLE_STREAM));
 
     let (place, title) = if extent.large {
         (WHOLE, "1 GiB")
@@ -55,27 +78,13 @@ pub(super) async fn measure(parts: &Parts, stage: &Stage, extent: Extent, report
     let measure = format!("memory over an answer of {title}");
     report.add(&measure, "before", before, "MiB");
     report.add_bounded(&measure, "at most", most, "MiB", Some(before + LARGE_ANSWER));
+    Ok(())
+}
 
-    note(&format!("{} idle streams", extent.streams));
-    let before = resident_memory(process)?;
-    let (launch, output) = parts.ourselves("held")?;
-    let aim = required.aim(TICKS);
-    let launch = aim.environment(launch).args(["hold", &aim.url]);
-    let launch = launch.args(["--streams", &extent.streams.to_string(), "--milliseconds", "600000"]);
-    let holding = launch.start()?;
-    let held = async || {
-        let said = fs::read_to_string(&output).map_err(|error| error.to_string())?;
-        said.contains(HELD)
-            .then_some(())
-            .ok_or_else(|| "streams are being opened".to_owned())
-    };
-    holding.ready(2 * SLACK, held).await?;
-    let with = resident_memory(process)?;
-    drop(holding);
-    let measure = format!("memory for an idle stream, of {}", extent.streams);
-    let each = (with - before) * 1024.0 / extent.streams as f64;
-    report.add_bounded(&measure, "ours", each, "KiB", Some(IDLE_STREAM));
-
+/// After everything else.
+pub(super) async fn over_time(parts: &Parts, stage: &Stage, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
+    let process = stage.proxy.service().child().id();
+    let required = stage.contender(REQUIRED).context("it is one of them")?;
     if let Some(soak) = extent.soak {
         note(&format!("{} minutes of calls", soak.as_secs() / 60));
         let aim = required.aim(&Answer::SMALL.place());
