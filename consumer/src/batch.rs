@@ -167,10 +167,11 @@ impl Loader {
     ///
     /// # Errors
     /// Only what no retry mends. ClickHouse and Kafka away is no error: this waits.
-    pub async fn load(&mut self, batch: Batch) -> Result<i64, Stop> {
+    pub async fn load(&mut self, mut batch: Batch) -> Result<i64, Stop> {
         let (start, end) = (batch.start, batch.end);
         self.phase("decoded", start, end);
         self.look_up_loaded(end).await?;
+        self.keep_stubs(&mut batch.records);
         self.compare_with_loaded(&batch.records)?;
         self.restore(&batch).await?;
         let fresh = self.drop_duplicates(batch).await?;
@@ -186,6 +187,17 @@ impl Loader {
     /// Says in which phase of its life a batch is; tests that kill this process read it.
     pub fn phase(&self, phase: &str, start: i64, end: i64) {
         debug!(%phase, partition = self.origin.partition, start, end, "batch");
+    }
+
+    /// A record that an earlier version could not decode is taken for undecodable again: its stub is in the table, and what
+    /// follows was counted without it.
+    fn keep_stubs(&self, records: &mut [Record]) {
+        for record in records {
+            let stored = self.state.loaded.hash(record.offset);
+            if stored.is_some_and(|hash| hash == record.stub_hash(&self.origin)) {
+                record.forget_content();
+            }
+        }
     }
 
     /// Offsets are no identity: a topic that was recreated begins at 0 again.

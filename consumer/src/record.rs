@@ -15,6 +15,8 @@ pub struct Record {
     pub kafka_time: i64,
     /// Its size, key and value, in bytes.
     pub size: usize,
+    /// Bytes of the value.
+    value_size: usize,
     /// The frame, or why it is none.
     pub content: Result<Frame, Undecodable>,
 }
@@ -48,6 +50,7 @@ impl Record {
             offset,
             kafka_time,
             size: key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len),
+            value_size: value.map_or(0, <[u8]>::len),
             content,
         }
     }
@@ -62,6 +65,36 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The hash of the stub row that a consumer leaves which cannot decode the record: one of a version before, perhaps.
+    #[must_use]
+    pub fn stub_hash(&self, origin: &Origin) -> Digest {
+        stub_hash(origin, self.offset, self.kafka_time, self.value_size)
+    }
+
+    /// Makes it a record that is no frame, as the version had it that loaded it first.
+    pub fn forget_content(&mut self) {
+        if let Ok(frame) = &self.content {
+            let key = frame.session_key;
+            self.content = Err(Undecodable {
+                reason: "by_an_earlier_version",
+                size: self.value_size,
+                key: Some(*key.as_bytes()),
+                key_hash: Some(Digest(Sha256::digest(key.as_bytes()).into())),
+            });
+        }
+    }
+}
+
+/// Over where and when the record is, and how large: a hash of its bytes would let anyone try what they are.
+fn stub_hash(origin: &Origin, offset: i64, kafka_time: i64, size: usize) -> Digest {
+    let text = format!(
+        "undecodable/v1\n{}\n{}\n{offset}\n{kafka_time}\n{size}",
+        origin.topic, origin.partition
+    );
+    Digest(Sha256::digest(text).into())
+}
+
 impl Undecodable {
     /// The key, if it has the form of a session key.
     #[must_use]
@@ -69,13 +102,8 @@ impl Undecodable {
         self.key.map(|key| SessionKey(Digest(key)))
     }
 
-    /// Over where and when the record is, and how large: a hash of its bytes would let anyone try what they are.
     fn hash(&self, origin: &Origin, offset: i64, kafka_time: i64) -> Digest {
-        let text = format!(
-            "undecodable/v1\n{}\n{}\n{offset}\n{kafka_time}\n{}",
-            origin.topic, origin.partition, self.size
-        );
-        Digest(Sha256::digest(text).into())
+        stub_hash(origin, offset, kafka_time, self.size)
     }
 
     /// What its row has of a frame.

@@ -2,12 +2,15 @@
 
 use clickhouse::{Client, Compression};
 use sha2::{Digest as _, Sha256};
+use tapedeck_consumer::batch::Batch;
 use tapedeck_consumer::migrate::migrate_database;
+use tapedeck_consumer::record::Record;
 use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind, Login};
 use tapedeck_dev::folder::{Folder, Site};
 use tapedeck_dev::progress::Quiet;
 
 use crate::frames::Proxy;
+use crate::loader;
 use crate::recording;
 use crate::stack::Case;
 
@@ -102,6 +105,44 @@ async fn a_record_that_is_no_frame_is_a_dead_letter_in_the_table_once() {
     }
     let sql = "SELECT concat(reason, ' ', toString(kafka_offset), ' ', toString(size), ' ', toString(retried IS NULL)) FROM deadletters_v";
     assert_eq!(case.texts(sql).await, ["no_header 3 8 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_an_earlier_version_could_not_read_is_no_other_record() {
+    let case = Case::new().await;
+    let mut proxy = Proxy::new();
+    proxy.call("once unreadable");
+    let records = proxy.records();
+    // A stub has no time but its record's.
+    let time = jiff::Timestamp::now().as_millisecond();
+    let load = async |records: &[(Vec<u8>, Vec<u8>)]| {
+        let there = case.sink.loaded(&case.origin(), 0).await.expect("read back");
+        let read = (0..).zip(records);
+        let batch = Batch {
+            start: 0,
+            end: records.len() as i64,
+            records: read
+                .map(|(offset, (key, value))| Record::read(offset, time, Some(key), Some(value)))
+                .collect(),
+        };
+        loader(&case, there).await.load(batch).await
+    };
+    // As long as the frame that it is, and of another version.
+    let mut unreadable = records.clone();
+    unreadable[1].1.fill(0xff);
+    load(&unreadable).await.expect("loaded");
+    load(&records)
+        .await
+        .expect("the same log, read by a version that knows better");
+    assert_eq!(case.number("SELECT count() FROM frames").await, records.len() as i64);
+    assert_eq!(
+        case.number("SELECT count() FROM frames WHERE kind = 'undecodable'")
+            .await,
+        1
+    );
+    // Another log is still another log.
+    unreadable[1].1.push(0);
+    assert!(load(&unreadable).await.is_err());
 }
 
 /// A ClickHouse with the users of the example file, each with its name as password, and a database with rows of two tenants.
