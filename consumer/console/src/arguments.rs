@@ -9,7 +9,7 @@ use crate::redact;
 
 /// Find and replay recorded MCP sessions.
 ///
-/// Exit codes: 0 done, 1 failed, 2 no such session, 64 wrong usage.
+/// Exit codes: 0 done, 1 failed, 2 no such session, 64 wrong usage or configuration.
 #[derive(Debug, Parser)]
 #[command(version, name = "tapedeck")]
 pub(crate) struct Arguments {
@@ -63,6 +63,19 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Show what redaction does to files or standard input.
     Redact(redact::What),
+    /// Serve recordings over HTTP, to people who sign in and to programs with tokens.
+    Serve(Serve),
+}
+
+/// What to serve, and how: all of it is in the file.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Test the configuration file and do nothing else.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 /// Which sessions; all filters that are given must fit.

@@ -1,4 +1,4 @@
-//! `tapedeck`: find recorded sessions and replay them, straight from ClickHouse.
+//! `tapedeck`: find recorded sessions and replay them, straight from ClickHouse, or serve them over HTTP.
 //!
 //! A session's life here: [`sessions`] lists what the view `sessions_v` has; [`replay`] streams one session's rows of
 //! `frames` in the order of their numbers within the session and shows each as people or programs read it. [`redact`]
@@ -10,6 +10,7 @@ mod json;
 mod moment;
 mod redact;
 mod replay;
+mod server;
 mod sessions;
 mod text;
 
@@ -24,7 +25,7 @@ use database::Database;
 const NOT_FOUND: u8 = 2;
 const BAD_USAGE: u8 = 64;
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| {
         let code = if error.use_stderr() { BAD_USAGE } else { 0 };
@@ -50,6 +51,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             out.flush()?;
             return Ok(code);
         }
+        Command::Serve(what) => return Ok(server::run(&what).await),
         Command::Sessions(filter) => {
             let database = Database::new(&arguments.connection)?;
             sessions::list(&database, &filter, &mut out).await?;

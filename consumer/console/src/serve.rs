@@ -1,0 +1,97 @@
+//! The server: its parts put together, and their life.
+
+mod access;
+mod api;
+pub mod config;
+mod edge;
+mod identity;
+mod listen;
+mod problem;
+mod query;
+mod rights;
+mod store;
+mod time;
+mod web;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use access::AccessLog;
+use config::Config;
+use identity::{BrowserSessions, Provider, SignIns};
+use store::Store;
+
+pub use identity::ClientError;
+
+/// Why the server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// Certificate and key are no use.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// No HTTP client for the identity provider.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// What every request needs.
+#[derive(Debug)]
+struct Console {
+    config: Config,
+    store: Store,
+    access: AccessLog,
+    provider: Provider,
+    sessions: BrowserSessions,
+    sign_ins: SignIns,
+}
+
+/// Serves until `shutdown`, then finishes the answers that are under way. Neither ClickHouse nor the identity provider
+/// need be there at the start.
+///
+/// # Errors
+/// When the configured address cannot be listened on, or what [`run_on`] needs cannot be made.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let address = config.listen;
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    run_on(listener, config, shutdown).await
+}
+
+/// [`run`] on a listener that is there already.
+///
+/// # Errors
+/// When TLS or a client for the identity provider cannot be set up.
+pub async fn run_on(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let acceptor = config.tls.as_ref().map(listen::acceptor).transpose()?;
+    let console = Arc::new(Console {
+        store: Store::new(&config.clickhouse, config.limits),
+        access: AccessLog::start(&config.access_log),
+        provider: Provider::new(config.issuer.clone(), &config.public_url)?,
+        sessions: BrowserSessions::new(config.limits.session, config.limits.session_idle),
+        sign_ins: SignIns::new(),
+        config,
+    });
+    tracing::info!(url = console.config.public_url.origin(), "serving");
+    let router = web::router(Arc::clone(&console), shutdown.clone());
+    listen::serve(listener, acceptor, router, shutdown).await;
+    Ok(())
+}
+
+/// The API's description, OpenAPI 3.1, as JSON.
+#[must_use]
+pub fn openapi() -> String {
+    api::description()
+        .to_pretty_json()
+        .expect("a description made of strings and maps is JSON")
+}

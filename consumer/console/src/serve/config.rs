@@ -1,0 +1,150 @@
+//! `console.toml`, validated: everything that is wrong is reported at once, each with its place.
+
+mod issuer;
+mod limits;
+mod public_url;
+mod roles;
+mod tls;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use ipnet::IpNet;
+use tapedeck_config::{ClickHouse, Errors, Section};
+
+pub use issuer::{ClaimPath, Issuer};
+pub use limits::Limits;
+pub use public_url::PublicUrl;
+pub(super) use public_url::is_loopback;
+pub use roles::{Auditor, Roles};
+pub use tls::Tls;
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to serve.
+    pub listen: SocketAddr,
+    /// The origin that browsers see.
+    pub public_url: PublicUrl,
+    /// Certificate and key; without them something in front terminates TLS.
+    pub tls: Option<Tls>,
+    /// Networks whose `X-Forwarded-For` or `Forwarded` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where recordings are read, by a user who can do nothing else.
+    pub clickhouse: ClickHouse,
+    /// Where the access log is written, by a user who can do nothing else.
+    pub access_log: ClickHouse,
+    /// Who says who people are.
+    pub issuer: Issuer,
+    /// What their groups are worth.
+    pub roles: Roles,
+    /// What one query and one user may cost.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, Errors> {
+        tapedeck_config::read(path, Self::build)
+    }
+
+    /// Builds the configuration from a file's tables; what is wrong is reported there, then `None`.
+    pub fn build(root: &Section<'_>) -> Option<Self> {
+        let listen = root
+            .field("listen")
+            .required("the address to serve on, such as \"127.0.0.1:8090\"");
+        let public_url = root
+            .field("public_url")
+            .and_then(PublicUrl::new)
+            .required("the origin that browsers see, such as \"https://tapedeck.example.com\"");
+        let trusted_proxies = root.field("trusted_proxies").or(Vec::new());
+        let tls = root.section("tls");
+        let has_tls = tls.is_some();
+        let tls = tls.and_then(|section| Tls::read(&section));
+        let clickhouse = root.required_section("clickhouse", "where recordings are read");
+        let clickhouse = clickhouse.and_then(|section| ClickHouse::read(&section));
+        let access_log = root.required_section(
+            "access_log",
+            "where looks are written down: the same ClickHouse, and a user who may only insert into access_log",
+        );
+        let access_log = access_log.and_then(|section| ClickHouse::read(&section));
+        let issuer = root.required_section("issuer", "who signs people in");
+        let issuer = issuer.and_then(|section| Issuer::read(&section));
+        let roles = root.required_section("roles", "which groups may see what");
+        let roles = roles.and_then(|section| Roles::read(&section));
+        let limits = Limits::read(root.section("limits").as_ref());
+        let tls = match has_tls {
+            true => Some(tls?),
+            false => None,
+        };
+        Some(Self {
+            listen: listen?,
+            public_url: public_url?,
+            tls,
+            trusted_proxies,
+            clickhouse: clickhouse?,
+            access_log: access_log?,
+            issuer: issuer?,
+            roles: roles?,
+            limits,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tapedeck_config::Environment;
+
+    use super::*;
+
+    #[test]
+    fn the_example_is_a_right_configuration() {
+        let text = include_str!("../../../../deploy/examples/console.toml");
+        let variables = [
+            ("CLICKHOUSE_PASSWORD".to_owned(), "reads".to_owned()),
+            ("ACCESS_LOG_PASSWORD".to_owned(), "writes".to_owned()),
+            ("CLIENT_SECRET".to_owned(), "secret".to_owned()),
+        ];
+        let environment = Environment::Given(variables.into());
+        let config = tapedeck_config::read_text_with("console.toml", text, environment, Config::build);
+        let config = config.expect("the example is right");
+        assert_eq!(config.roles.auditors.len(), 1);
+        assert_eq!(config.limits.time, Duration::from_secs(10));
+        assert_ne!(config.clickhouse.user, config.access_log.user);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let text = "listen = 1\npublic_url = \"http://console.example\"\nlisten_admin = 1\n[clickhouse]\n[issuer]\n\
+                    url = \"http://login.example\"\n[roles]\n[[roles.auditor]]\ngroups = \"a\"\n[limits]\nqueries_per_user = 0\n";
+        let errors = tapedeck_config::read_text("c.toml", text, Config::build).expect_err("it is wrong");
+        let said = errors.to_string();
+        for expected in [
+            "`listen`",
+            "public_url",
+            "listen_admin",
+            "clickhouse.url",
+            "[access_log]",
+            "issuer.url",
+            "issuer.client_id",
+            "roles.auditor[0].tenants",
+            "limits.queries_per_user",
+        ] {
+            assert!(said.contains(expected), "{expected} is not in:\n{said}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_gives_nobody_a_right_is_refused() {
+        let text = "[roles]\n";
+        let errors = tapedeck_config::read_text("c.toml", text, |root| {
+            root.section("roles").and_then(|section| Roles::read(&section))
+        });
+        assert!(errors.expect_err("it is wrong").to_string().contains("nobody"));
+    }
+}

@@ -1,0 +1,163 @@
+//! ClickHouse, to read from: each query under the limits of its user, and what it finds locked up until it is on record.
+
+mod gates;
+
+use std::time::Duration;
+
+use clickhouse::{Client, Row, RowOwned, RowRead};
+use secrecy::ExposeSecret as _;
+use tapedeck_config::ClickHouse;
+
+use super::access::Recorded;
+use super::config::Limits;
+use super::problem::Problem;
+use super::query::Select;
+use gates::Gates;
+
+pub(super) use gates::Pass;
+
+/// How much longer than the query's own limit its answer is waited for.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a query waits for the user's other queries.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What ClickHouse says when a limit is reached: TOO_MANY_ROWS, TIMEOUT_EXCEEDED, TOO_SLOW, MEMORY_LIMIT_EXCEEDED,
+/// TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES.
+const LIMITS: [(&str, &str); 6] = [
+    ("Code: 158.", "one question may read in rows"),
+    ("Code: 159.", "one question may take in time"),
+    ("Code: 160.", "one question may take in time"),
+    ("Code: 241.", "one question may take in memory"),
+    ("Code: 307.", "one question may read in bytes"),
+    ("Code: 396.", "one question may answer"),
+];
+
+/// Reads recordings. Cheap to share.
+#[derive(Debug)]
+pub(super) struct Store {
+    client: ClientBox,
+    limits: Limits,
+    queries: Gates,
+    streams: Gates,
+}
+
+/// The client without its settings in Debug: there is a password among them.
+struct ClientBox(Client);
+
+impl std::fmt::Debug for ClientBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client(…)")
+    }
+}
+
+/// A client for one section of the configuration.
+pub(super) fn client(config: &ClickHouse) -> Client {
+    let mut client = Client::default()
+        .with_url(config.url.as_str().trim_end_matches('/'))
+        .with_database(&config.database)
+        .with_user(&config.user);
+    if let Some(password) = &config.password {
+        client = client.with_password(password.expose_secret());
+    }
+    client
+}
+
+impl Store {
+    pub(super) fn new(config: &ClickHouse, limits: Limits) -> Self {
+        let seconds = limits.time.as_secs_f64();
+        let client = client(config)
+            // Reads only, whatever the user could do. 1 would forbid the settings below.
+            .with_setting("readonly", "2")
+            .with_setting("max_execution_time", format!("{seconds:.3}"))
+            .with_setting("timeout_overflow_mode", "throw")
+            .with_setting("max_rows_to_read", limits.rows.to_string())
+            .with_setting("max_bytes_to_read", limits.bytes.to_string())
+            .with_setting("read_overflow_mode", "throw")
+            .with_setting("max_memory_usage", limits.memory.to_string())
+            // A client that goes away takes its query with it.
+            .with_setting("cancel_http_readonly_queries_on_client_close", "1");
+        Self {
+            client: ClientBox(client),
+            limits,
+            queries: Gates::new(limits.queries_per_user),
+            streams: Gates::new(limits.streams_per_user),
+        }
+    }
+
+    /// All rows of a statement, which has a limit of its own.
+    ///
+    /// # Errors
+    /// Too much for one query or one user, or ClickHouse is away.
+    pub(super) async fn rows<R>(&self, select: &Select) -> Result<Recorded<Vec<R>>, Problem>
+    where
+        R: RowOwned + RowRead + Row,
+    {
+        self.rows_up_to(select, u64::MAX, |_| 0).await
+    }
+
+    /// The statement's rows up to the one with which they come to `bytes`, by what `weight` says of each.
+    ///
+    /// # Errors
+    /// As [`Store::rows`].
+    pub(super) async fn rows_up_to<R>(
+        &self,
+        select: &Select,
+        bytes: u64,
+        weight: impl Fn(&R) -> u64,
+    ) -> Result<Recorded<Vec<R>>, Problem>
+    where
+        R: RowOwned + RowRead + Row,
+    {
+        let waits = tokio::time::timeout(PATIENCE, self.queries.enter(select.user()));
+        let _pass = waits
+            .await
+            .map_err(|_| Problem::TooMany("your other questions are still being answered; ask fewer at once"))?;
+        let mut query = self.client.0.query(&select.text());
+        for (name, value) in select.values() {
+            query = query.param(name, value);
+        }
+        let read = async {
+            let mut cursor = query.fetch::<R>()?;
+            let (mut rows, mut size) = (Vec::new(), 0);
+            while size < bytes
+                && let Some(row) = cursor.next().await?
+            {
+                size += weight(&row);
+                rows.push(row);
+            }
+            Ok(rows)
+        };
+        match tokio::time::timeout(self.limits.time + GRACE, read).await {
+            Ok(Ok(rows)) => Ok(Recorded::found(rows)),
+            Ok(Err(error)) => Err(refusal(&error)),
+            Err(_) => {
+                tracing::error!("ClickHouse has not answered in time");
+                Err(Problem::Away("the database does not answer"))
+            }
+        }
+    }
+
+    /// Room for one more live stream of a user.
+    ///
+    /// # Errors
+    /// [`Problem::TooMany`].
+    pub(super) fn stream(&self, user: &str) -> Result<Pass, Problem> {
+        let pass = self.streams.try_enter(user);
+        pass.ok_or(Problem::TooMany("you have too many live streams open; close one"))
+    }
+}
+
+fn refusal(error: &clickhouse::error::Error) -> Problem {
+    use clickhouse::error::Error;
+    if let Error::BadResponse(text) = error
+        && let Some((_, what)) = LIMITS.iter().find(|(code, _)| text.contains(code))
+    {
+        return Problem::TooMuch(what);
+    }
+    // ClickHouse quotes values of a query in some errors, and payloads in none; the log is for the operator.
+    tracing::error!(%error, "a query failed");
+    match error {
+        Error::BadResponse(_) | Error::SchemaMismatch(_) | Error::InvalidParams(_) => Problem::Internal,
+        _ => Problem::Away("the database is away"),
+    }
+}
