@@ -1,1 +1,10 @@
-fn main() {}
+//! The console on real parts: ClickHouse, the identity provider, and HTTP as browsers and programs speak it.
+
+mod access_log;
+mod browser;
+mod injection;
+mod reading;
+mod recordings;
+mod rights;
+mod sign_in;
+mod stack;

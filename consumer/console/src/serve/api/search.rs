@@ -65,7 +65,7 @@ const COLUMNS: &str = "t.session_id AS session_id, t.session_seq AS session_seq,
     toString(t.subject) AS subject, toString(t.direction) AS direction, toString(t.rpc_method) AS method, \
     toString(t.rpc_name) AS name, \
     substringUTF8(toValidUTF8(t.payload), greatest(toInt64(positionCaseInsensitiveUTF8(t.payload, {text:String})) - 80, 1), 240) \
-    AS excerpt, least(toUInt64(positionCaseInsensitiveUTF8(t.payload, {text:String})) - 1, 80) AS excerpt_at";
+    AS excerpt, toUInt64(least(positionCaseInsensitiveUTF8(t.payload, {text:String}) - 1, 80)) AS excerpt_at";
 
 /// What to look for, and where.
 #[derive(Clone, Debug, Deserialize, Serialize, IntoParams)]

@@ -1,0 +1,111 @@
+//! Every parameter of every operation, with values that mean something to ClickHouse, to HTTP, and to people.
+
+use serde_json::Value;
+
+use crate::stack::Stack;
+
+const NASTY: [&str; 16] = [
+    "'",
+    "' OR 1=1 --",
+    "\\' OR 1=1 --",
+    "') OR 1=1 --",
+    "{scope_subject:String}",
+    "%",
+    "*/ OR 1 /*",
+    "1; DROP TABLE access_log",
+    "' UNION ALL SELECT payload FROM frames --",
+    "\\",
+    "\\0",
+    "\t",
+    "\0",
+    "<script>alert(1)</script>",
+    "-9223372036854775809",
+    "日本\u{202e}",
+];
+
+/// As a query's value is written.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[tokio::test]
+async fn no_parameter_changes_what_is_asked() {
+    let stack = Stack::get().await;
+    let bobs = "SELECT count() FROM frames WHERE subject = 'bob'";
+    let before = stack.number(bobs).await;
+    let description: Value = serde_json::from_str(&tapedeck_console::serve::openapi()).expect("JSON");
+    let (mut asked, mut answered) = (0, 0);
+    for (path, methods) in description["paths"].as_object().expect("paths") {
+        let operation = &methods["get"];
+        // A tail that begins shows nothing that the session's frames do not.
+        if !operation.is_object() || path.ends_with("/live") || path.starts_with("/auth") {
+            continue;
+        }
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in &parameters {
+            let name = parameter["name"].as_str().expect("a name");
+            for value in NASTY {
+                let is_path = parameter["in"] == "path";
+                let filled = |own: &str| match is_path && own == name {
+                    true => encoded(value),
+                    false if own == "number" => "1".to_owned(),
+                    false => stack.recordings.vera.to_string(),
+                };
+                let at = path
+                    .replace("{session}", &filled("session"))
+                    .replace("{number}", &filled("number"));
+                let query = match is_path {
+                    true => "text=canary".to_owned(),
+                    // `text` is required where something is searched.
+                    false if name == "text" => format!("text={}", encoded(value)),
+                    false => format!("text=canary&{name}={}", encoded(value)),
+                };
+                let answer = stack.ask(Some("vera"), &format!("{at}?{query}")).await;
+                let is_expected = matches!(answer.status.as_u16(), 200 | 400 | 404);
+                assert!(is_expected, "{at} {name}={value:?}: {} {}", answer.status, answer.body);
+                for foreign in ["canary-bob", "canary-audrey", "tool-bob", "DB::Exception"] {
+                    assert!(!answer.body.contains(foreign), "{at} {name}={value:?}: {}", answer.body);
+                }
+                asked += 1;
+                answered += u32::from(answer.status.is_success());
+            }
+        }
+    }
+    assert!(
+        asked > 500 && answered > 200,
+        "only {asked} questions were asked, and {answered} answered"
+    );
+    assert_eq!(stack.number(bobs).await, before);
+    assert!(
+        stack.number("SELECT count() FROM access_log").await > 0,
+        "it is still there"
+    );
+}
+
+#[tokio::test]
+async fn text_that_means_something_to_the_database_is_found_as_it_stands() {
+    let stack = Stack::get().await;
+    for (text, is_there) in [
+        ("it's \\\\ 100%", true),
+        ("it's", true),
+        ("it''s", false),
+        ("100_", false),
+        ("CANARY-vera", true),
+    ] {
+        let found = stack
+            .ask(Some("vera"), &format!("/api/v1/search?text={}", encoded(text)))
+            .await;
+        assert_eq!(found.status, 200, "{}", found.body);
+        let hits = found.json()["items"].as_array().expect("items").len();
+        assert_eq!(hits > 0, is_there, "{text}: {}", found.body);
+        let listed = stack
+            .ask(Some("vera"), &format!("/api/v1/sessions?text={}", encoded(text)))
+            .await;
+        assert_eq!(
+            listed.json()["items"].as_array().expect("items").len() == 1,
+            is_there,
+            "{text}: {}",
+            listed.body
+        );
+    }
+}
