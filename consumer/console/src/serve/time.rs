@@ -72,6 +72,11 @@ impl<'de> Deserialize<'de> for MaybeTime {
     }
 }
 
+/// Whether ClickHouse's DateTime64 knows the time.
+pub(super) fn is_known(microseconds: i64) -> bool {
+    (FIRST..=LAST).contains(&microseconds)
+}
+
 /// A point in time that a client names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked(pub(super) Time);

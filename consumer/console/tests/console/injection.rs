@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use crate::stack::Stack;
 
-const NASTY: [&str; 16] = [
+const NASTY: [&str; 18] = [
+    "ffffffff-ffff-7fff-bfff-ffffffffffff",
+    "9223372036854775807",
     "'",
     "' OR 1=1 --",
     "\\' OR 1=1 --",

@@ -8,3 +8,4 @@ mod recordings;
 mod rights;
 mod sign_in;
 mod stack;
+mod tls;

@@ -1,6 +1,7 @@
 //! Real parts and one console, started once for all tests. What is recorded never changes, so tests share it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clickhouse::Client;
@@ -38,7 +39,7 @@ pub(crate) struct Stack {
     tokens: BTreeMap<&'static str, String>,
     client: (String, String),
     /// The run's folder is in use as long as this is there.
-    _run: Run,
+    run: Run,
 }
 
 /// An answer, read to its end.
@@ -125,7 +126,7 @@ impl Stack {
             recordings,
             tokens,
             client,
-            _run: run,
+            run,
         };
         stack.serve(listener, &stack.clickhouse.url(), "");
         stack
@@ -134,6 +135,11 @@ impl Stack {
     /// Serves on a listener, in a thread of its own: a test's runtime ends with the test.
     pub(crate) fn serve(&self, listener: TcpListener, access_log: &str, more: &str) {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
+        self.serve_at(listener, &url, access_log, more);
+    }
+
+    /// [`Stack::serve`] under another name.
+    pub(crate) fn serve_at(&self, listener: TcpListener, url: &str, access_log: &str, more: &str) {
         let text = format!(
             "listen = \"127.0.0.1:0\"\npublic_url = \"{url}\"\n\
              [clickhouse]\nurl = \"{}\"\ndatabase = \"{}\"\n\
@@ -179,6 +185,11 @@ impl Stack {
             request = request.header(*name, *value);
         }
         answer(request).await
+    }
+
+    /// A folder for files of tests.
+    pub(crate) fn room(&self) -> PathBuf {
+        self.run.room("files").expect("a folder")
     }
 
     pub(crate) fn token(&self, user: &str) -> &str {

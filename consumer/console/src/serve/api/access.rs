@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::page::{Cursor, Page};
+use super::page::{Cursor, Moment, Page};
 use super::parameters::{Limit, Parameters, Term};
 use crate::serve::Console;
 use crate::serve::access::{Action, Look, answer};
@@ -111,7 +111,7 @@ pub(super) struct Which {
     /// `next` of the page before.
     #[param(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cursor: Option<Cursor<(i64, Uuid)>>,
+    cursor: Option<Cursor<(Moment, Uuid)>>,
 }
 
 /// Who looked at what, latest first: viewers see their own looks, auditors also those at sessions of their tenants.
@@ -144,7 +144,7 @@ pub(super) async fn list(
             "to",
             micro(which.to),
         );
-    if let Some(Cursor((time, id))) = which.cursor {
+    if let Some(Cursor((Moment(time), id))) = which.cursor {
         select = select
             .when(
                 "t.time <= fromUnixTimestamp64Micro({after:Int64}, 'UTC') \
@@ -161,7 +161,7 @@ pub(super) async fn list(
     let is_last = found.rows() <= limit as u64;
     let found = found.truncate(limit).map(|items| {
         let last = items.last().filter(|_| !is_last);
-        let next = last.map(|entry| Cursor((entry.time.microseconds(), entry.id)).text());
+        let next = last.map(|entry| Cursor((Moment(entry.time.microseconds()), entry.id)).text());
         Page { items, next }
     });
     answer(&console.access, &caller, &look, found).await

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::page::{Cursor, Page};
+use super::page::{Cursor, Moment, Page};
 use super::parameters::{Limit, Parameters, Place, SessionId, Term};
 use super::session_filter::SessionFilter;
 use super::sessions::{look, visible};
@@ -85,7 +85,7 @@ const COLUMNS: &str = "t.session_id AS session_id, t.exchange_id AS exchange_id,
 
 /// Where a page ends: calls are ordered by when their exchange began, its id, direction and id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct After(i64, Uuid, String, String);
+struct After(Moment, Uuid, String, String);
 
 impl After {
     /// No id that the database holds is longer than a payload may be, and no cursor that we gave out is.
@@ -95,7 +95,7 @@ impl After {
 
     fn bind(self, select: Select) -> Select {
         select
-            .bind("after_called", self.0)
+            .bind("after_called", self.0.0)
             .bind("after_exchange", self.1)
             .bind("after_direction", self.2)
             .bind("after_rpc", self.3)
@@ -274,7 +274,7 @@ async fn read(console: &Console, select: Select, which: &Which) -> Result<Record
         let last = items.last().filter(|_| !is_last);
         let after = last.map(|last| {
             let place = (last.direction.clone(), last.rpc_id.clone());
-            Cursor(After(last.called.microseconds(), last.exchange_id, place.0, place.1)).text()
+            Cursor(After(Moment(last.called.microseconds()), last.exchange_id, place.0, place.1)).text()
         });
         Page { items, next: after }
     }))

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::page::{Cursor, Page};
+use super::page::{Cursor, Moment, Page};
 use super::parameters::{Limit, Parameters};
 use crate::serve::Console;
 use crate::serve::access::{Action, Look, answer};
@@ -64,7 +64,7 @@ pub(super) struct Which {
     /// `next` of the page before.
     #[param(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cursor: Option<Cursor<(i64, i32, i64)>>,
+    cursor: Option<Cursor<(Moment, i32, i64)>>,
 }
 
 /// Records that could not be read, latest first. They belong to no tenant, so this is for administrators.
@@ -79,7 +79,7 @@ pub(super) async fn list(
     let administrator = caller.scope().administrator()?;
     let look = Look::at(Action::View, "dead_letters", &which);
     let mut select = Select::whole(administrator, caller.scope(), Whole::DeadLetters, COLUMNS);
-    if let Some(Cursor((time, partition, offset))) = which.cursor {
+    if let Some(Cursor((Moment(time), partition, offset))) = which.cursor {
         select = select
             .when(
                 "(t.kafka_time, t.kafka_partition, t.kafka_offset) < (fromUnixTimestamp64Micro({after:Int64}, 'UTC'), \
@@ -97,7 +97,7 @@ pub(super) async fn list(
     let is_last = found.rows() <= limit as u64;
     let found = found.truncate(limit).map(|items| {
         let last = items.last().filter(|_| !is_last);
-        let next = last.map(|one| Cursor((one.time.microseconds(), one.partition, one.offset)).text());
+        let next = last.map(|one| Cursor((Moment(one.time.microseconds()), one.partition, one.offset)).text());
         Page { items, next }
     });
     answer(&console.access, &caller, &look, found).await

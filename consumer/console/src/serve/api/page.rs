@@ -5,6 +5,8 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::serve::time::is_known;
+
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T> {
@@ -44,6 +46,20 @@ impl<'de, P: DeserializeOwned> Deserialize<'de> for Cursor<P> {
     }
 }
 
+/// Microseconds since 1970 in a cursor: whoever makes one up gets no further than here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Moment(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let microseconds = i64::deserialize(deserializer)?;
+        match is_known(microseconds) {
+            true => Ok(Self(microseconds)),
+            false => Err(D::Error::custom("no such time")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::extract::Query;
@@ -51,22 +67,23 @@ mod tests {
     use serde::Deserialize;
     use uuid::Uuid;
 
-    use super::Cursor;
+    use super::{Cursor, Moment};
 
     #[derive(Debug, Deserialize)]
     struct Asked {
-        cursor: Cursor<(i64, Uuid)>,
+        cursor: Cursor<(Moment, Uuid)>,
     }
 
     #[test]
     fn a_cursor_comes_back_as_it_went_and_nothing_else_is_one() {
-        let cursor = Cursor((-7_i64, Uuid::now_v7()));
+        let cursor = Cursor((Moment(-7), Uuid::now_v7()));
         let parse = |text: &str| {
             let uri: Uri = format!("/?cursor={text}").parse().expect("a URI");
             Query::<Asked>::try_from_uri(&uri).ok().map(|Query(asked)| asked.cursor)
         };
         assert_eq!(parse(&cursor.text()), Some(cursor));
-        for wrong in ["", "x", "bnVsbA", "W10", "WzEsMl0"] {
+        let beyond = Cursor((Moment(i64::MAX), Uuid::now_v7())).text();
+        for wrong in ["", "x", "bnVsbA", "W10", "WzEsMl0", &beyond] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

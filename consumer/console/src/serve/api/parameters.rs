@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::serve::Console;
 use crate::serve::problem::Problem;
+use crate::serve::time::is_known;
 
 /// The query's parameters. Taken after the caller, so that nobody who is not known learns what is wrong with them.
 #[derive(Debug)]
@@ -47,12 +48,16 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Console>> for Place<T> {
 pub(super) struct SessionId(pub(super) Uuid);
 
 impl SessionId {
-    /// Microseconds since 1970 that the id carries (UUIDv7, to the millisecond); 0 for an id of another kind.
+    /// Microseconds since 1970 that the id carries (UUIDv7, to the millisecond); 0 for an id that no session has.
     pub(super) fn start(self) -> i64 {
-        self.0.get_timestamp().map_or(0, |timestamp| {
+        if self.0.get_version_num() != 7 {
+            return 0;
+        }
+        let start = self.0.get_timestamp().map_or(0, |timestamp| {
             let (seconds, nanoseconds) = timestamp.to_unix();
             i64::try_from(seconds).unwrap_or(0) * 1_000_000 + i64::from(nanoseconds) / 1000
-        })
+        });
+        if is_known(start) { start } else { 0 }
     }
 }
 
@@ -172,5 +177,7 @@ mod tests {
         let id = SessionId("0198c0de-0000-7000-8000-000000000000".parse().expect("an id"));
         assert_eq!(id.start(), 0x0198_c0de_0000 * 1000);
         assert_eq!(SessionId(Uuid::nil()).start(), 0);
+        let beyond = SessionId("ffffffff-ffff-7fff-bfff-ffffffffffff".parse().expect("an id"));
+        assert_eq!(beyond.start(), 0, "no database knows the year 10889");
     }
 }

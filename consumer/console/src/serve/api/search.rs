@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::page::{Cursor, Page};
+use super::page::{Cursor, Moment, Page};
 use super::parameters::{Limit, Parameters, Term};
 use crate::serve::Console;
 use crate::serve::access::{Action, Look, answer};
@@ -100,7 +100,7 @@ pub(super) struct Search {
     /// `next` of the page before.
     #[param(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cursor: Option<Cursor<(i64, Uuid, i64)>>,
+    cursor: Option<Cursor<(Moment, Uuid, i64)>>,
 }
 
 /// Frames that hold a text, latest first.
@@ -125,7 +125,7 @@ pub(super) async fn search(
         .when_given("t.session_id = {session:UUID}", "session", search.session)
         .when_given("t.target = {target:String}", "target", text(&search.target))
         .when_given("t.rpc_name = {tool:String}", "tool", text(&search.tool));
-    if let Some(Cursor((time, segment, seq))) = search.cursor {
+    if let Some(Cursor((Moment(time), segment, seq))) = search.cursor {
         select = select
             .when(
                 "(t.time, t.segment_id, t.seq) < (fromUnixTimestamp64Micro({after:Int64}, 'UTC'), {after_segment:UUID}, \
@@ -143,7 +143,7 @@ pub(super) async fn search(
     let is_last = found.rows() <= limit as u64;
     let found = found.truncate(limit).map(|items| {
         let last = items.last().filter(|_| !is_last);
-        let next = last.map(|hit| Cursor((hit.time.microseconds(), hit.segment_id, hit.seq)).text());
+        let next = last.map(|hit| Cursor((Moment(hit.time.microseconds()), hit.segment_id, hit.seq)).text());
         Page { items, next }
     });
     answer(&console.access, &caller, &look, found).await

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::page::{Cursor, Page};
+use super::page::{Cursor, Moment, Page};
 use super::parameters::{Limit, Parameters, Place, SessionId};
 use super::session_filter::SessionFilter;
 use crate::serve::Console;
@@ -100,7 +100,7 @@ pub(super) struct Which {
     /// `next` of the page before.
     #[param(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<Cursor<(i64, Uuid)>>,
+    cursor: Option<Cursor<(Moment, Uuid)>>,
 }
 
 /// Sessions, newest first.
@@ -131,7 +131,7 @@ async fn find(
 ) -> Result<Recorded<Page<Session>>, Problem> {
     let limit = Limit::or(which.limit, 50);
     let candidates = (limit * 2).max(CANDIDATES);
-    let mut after = which.cursor.as_ref().map(|Cursor(place)| *place);
+    let mut after = which.cursor.as_ref().map(|Cursor((Moment(start), session))| (*start, *session));
     let mut page = Recorded::found(Vec::new());
     for _ in 0..STEPS {
         let mut select = Select::new(
@@ -174,7 +174,7 @@ async fn find(
     }
     Ok(page.map(|items| Page {
         items,
-        next: after.map(|place| Cursor(place).text()),
+        next: after.map(|(start, session)| Cursor((Moment(start), session)).text()),
     }))
 }
 

@@ -172,6 +172,9 @@ pub(in crate::serve) async fn callback(
         .access
         .write(&Entry::of(Some(&user), &asker, Action::SignIn, Outcome::Allowed, ""))
         .await?;
+    if let Some(before) = browser(&headers, &console) {
+        console.sessions.end(&before);
+    }
     // A new word: one that somebody planted in the browser before is worth nothing afterwards.
     let word = console
         .sessions
