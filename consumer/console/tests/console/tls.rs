@@ -14,8 +14,15 @@ async fn the_console_serves_tls_and_tells_browsers_to_stay_with_it() {
     std::fs::write(&certificate, made.cert.pem()).expect("written");
     std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
-    let tls = format!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n", certificate.display(), key.display());
+    let url = format!(
+        "https://localhost:{}",
+        listener.local_addr().expect("an address").port()
+    );
+    let tls = format!(
+        "[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        certificate.display(),
+        key.display()
+    );
     stack.serve_at(listener, &url, &stack.clickhouse.url(), &tls);
     let root = Certificate::from_pem(made.cert.pem().as_bytes()).expect("a certificate");
     let client = reqwest::Client::builder()
@@ -28,5 +35,8 @@ async fn the_console_serves_tls_and_tells_browsers_to_stay_with_it() {
     assert_eq!(answer.status(), 200);
     assert!(answer.headers().contains_key("strict-transport-security"));
     let plain = reqwest::Client::new().get(format!("{url}/healthz")).send().await;
-    assert!(plain.is_err(), "a client that does not know the certificate does not come in");
+    assert!(
+        plain.is_err(),
+        "a client that does not know the certificate does not come in"
+    );
 }

@@ -274,7 +274,13 @@ async fn read(console: &Console, select: Select, which: &Which) -> Result<Record
         let last = items.last().filter(|_| !is_last);
         let after = last.map(|last| {
             let place = (last.direction.clone(), last.rpc_id.clone());
-            Cursor(After(Moment(last.called.microseconds()), last.exchange_id, place.0, place.1)).text()
+            Cursor(After(
+                Moment(last.called.microseconds()),
+                last.exchange_id,
+                place.0,
+                place.1,
+            ))
+            .text()
         });
         Page { items, next: after }
     }))

@@ -20,7 +20,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::Shutdown;
-use super::frames::Run;
+use super::frames::{Frame, Run};
 use super::parameters::{Number, Parameters, Place, SessionId};
 use super::sessions::{COLUMNS, Session, look, visible};
 use crate::serve::Console;
@@ -63,6 +63,13 @@ struct Live {
     shown: u64,
     waiting: VecDeque<Event>,
     source: Source,
+}
+
+/// An event that is to be.
+struct Told {
+    name: &'static str,
+    id: Option<u64>,
+    data: serde_json::Result<String>,
 }
 
 enum Source {
@@ -209,8 +216,12 @@ impl Live {
         if let Some(last) = frames.measure(|frames| frames.last().map(|frame| frame.session_seq)) {
             *after = last;
         }
-        let event = |frame: &super::frames::Frame| ("frame", Some(frame.session_seq), serde_json::to_string(frame));
-        self.show(frames.map(|frames| frames.iter().map(event).collect()));
+        let told = |frame: &Frame| Told {
+            name: "frame",
+            id: Some(frame.session_seq),
+            data: serde_json::to_string(frame),
+        };
+        self.show(frames.map(|frames| frames.iter().map(told).collect()));
         Ok(())
     }
 
@@ -229,18 +240,22 @@ impl Live {
                 .collect::<Vec<_>>()
         });
         let before = std::mem::replace(seen, now.into_iter().collect());
-        let event = |session: &Session| ("session", None, serde_json::to_string(session));
+        let told = |session: &Session| Told {
+            name: "session",
+            id: None,
+            data: serde_json::to_string(session),
+        };
         let changed = sessions.map(|sessions| {
             let is_new = |session: &&Session| before.get(&session.session_id) != Some(&session.frames);
             // The latest last, as they happened.
-            sessions.iter().rev().filter(is_new).map(event).collect()
+            sessions.iter().rev().filter(is_new).map(told).collect()
         });
         self.show(changed);
         Ok(())
     }
 
-    fn show(&mut self, found: Recorded<Vec<(&'static str, Option<u64>, serde_json::Result<String>)>>) {
-        for (name, id, data) in found.release(&self.logged) {
+    fn show(&mut self, found: Recorded<Vec<Told>>) {
+        for Told { name, id, data } in found.release(&self.logged) {
             // What came from a row can be written as JSON; what cannot is not worth the stream.
             let Ok(data) = data else { continue };
             let mut event = Event::default().event(name).data(data);

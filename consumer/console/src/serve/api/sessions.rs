@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::page::{Cursor, Moment, Page};
 use super::parameters::{Limit, Parameters, Place, SessionId};
-use super::session_filter::SessionFilter;
+use super::session_filter::{SessionFilter, SessionOutcome};
 use crate::serve::Console;
 use crate::serve::access::{Action, Look, Recorded, Tenant, answer};
 use crate::serve::identity::Caller;
@@ -22,7 +22,7 @@ use crate::serve::time::Time;
 
 /// Sessions on a page, at most.
 const MOST: u32 = 200;
-/// Parts of sessions that are looked at in one step, at least: a filter leaves few of them.
+/// Parts of sessions that are looked at in one step where few of them may be left.
 const CANDIDATES: u32 = 400;
 /// Steps before a page is given out as it is.
 const STEPS: usize = 8;
@@ -130,8 +130,15 @@ async fn find(
     which: &Which,
 ) -> Result<Recorded<Page<Session>>, Problem> {
     let limit = Limit::or(which.limit, 50);
-    let candidates = (limit * 2).max(CANDIDATES);
-    let mut after = which.cursor.as_ref().map(|Cursor((Moment(start), session))| (*start, *session));
+    // Each session that is looked at costs a granule of the table: no more than the page and what may be twice among them.
+    let candidates = match filter.outcome {
+        Some(SessionOutcome::Ok) => CANDIDATES.max(limit * 2),
+        _ => (limit + 1) * 2,
+    };
+    let mut after = which
+        .cursor
+        .as_ref()
+        .map(|Cursor((Moment(start), session))| (*start, *session));
     let mut page = Recorded::found(Vec::new());
     for _ in 0..STEPS {
         let mut select = Select::new(
@@ -153,13 +160,19 @@ async fn find(
             .rest("ORDER BY t.session_start DESC, t.session_id DESC LIMIT {candidates:UInt32}")
             .bind("candidates", candidates);
         let parts = console.store.rows::<Candidate>(&select).await?;
-        let is_end = parts.rows() < u64::from(candidates);
-        let Some(last) = parts.measure(|parts| parts.last().map(|last| (last.started, last.session_id))) else {
+        let mut is_end = parts.rows() < u64::from(candidates);
+        let mut places = places(&parts);
+        let room = limit as usize - page.rows() as usize;
+        if filter.outcome != Some(SessionOutcome::Ok) && places.len() > room + 1 {
+            places.truncate(room + 1);
+            is_end = false;
+        }
+        let Some(last) = places.last().copied() else {
             after = None;
             break;
         };
-        let room = limit as usize - page.rows() as usize;
-        let more = whole(console, scope, filter, &ids(&parts), after, last, room + 1).await?;
+        let ids: Vec<Uuid> = places.iter().map(|(_, session)| *session).collect();
+        let more = whole(console, scope, filter, &ids, after, last, room + 1).await?;
         let is_full = more.rows() > room as u64;
         page.append(more.truncate(room));
         if is_full {
@@ -178,12 +191,14 @@ async fn find(
     }))
 }
 
-/// The distinct sessions that parts are of.
-fn ids(parts: &Recorded<Vec<Candidate>>) -> Vec<Uuid> {
-    let mut ids = parts.measure(|parts| parts.iter().map(|part| part.session_id).collect::<Vec<_>>());
-    ids.sort();
-    ids.dedup();
-    ids
+/// The distinct sessions that parts are of, in their order.
+fn places(parts: &Recorded<Vec<Candidate>>) -> Vec<(i64, Uuid)> {
+    let mut places = parts.measure(|parts| {
+        let places = parts.iter().map(|part| (part.started, part.session_id));
+        places.collect::<Vec<_>>()
+    });
+    places.dedup();
+    places
 }
 
 async fn whole(
