@@ -1,5 +1,6 @@
 //! Every parameter of every operation, with values that mean something to ClickHouse, to HTTP, and to people.
 
+use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
 use crate::stack::Stack;
@@ -30,13 +31,31 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+/// The path and query that put a value where a parameter belongs, and right values elsewhere.
+fn question(path: &str, name: &str, is_path: bool, value: &str, stack: &Stack) -> String {
+    let filled = |own: &str| match is_path && own == name {
+        true => encoded(value),
+        false if own == "number" => "1".to_owned(),
+        false => stack.recordings.vera.to_string(),
+    };
+    let at = path
+        .replace("{session}", &filled("session"))
+        .replace("{number}", &filled("number"));
+    match is_path {
+        true => format!("{at}?text=canary"),
+        // `text` is required where something is searched.
+        false if name == "text" => format!("{at}?text={}", encoded(value)),
+        false => format!("{at}?text=canary&{name}={}", encoded(value)),
+    }
+}
+
 #[tokio::test]
 async fn no_parameter_changes_what_is_asked() {
     let stack = Stack::get().await;
     let bobs = "SELECT count() FROM frames WHERE subject = 'bob'";
     let before = stack.number(bobs).await;
     let description: Value = serde_json::from_str(&tapedeck_console::serve::openapi()).expect("JSON");
-    let (mut asked, mut answered) = (0, 0);
+    let mut questions = Vec::new();
     for (path, methods) in description["paths"].as_object().expect("paths") {
         let operation = &methods["get"];
         // A tail that begins shows nothing that the session's frames do not.
@@ -46,33 +65,25 @@ async fn no_parameter_changes_what_is_asked() {
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         for parameter in &parameters {
             let name = parameter["name"].as_str().expect("a name");
-            for value in NASTY {
-                let is_path = parameter["in"] == "path";
-                let filled = |own: &str| match is_path && own == name {
-                    true => encoded(value),
-                    false if own == "number" => "1".to_owned(),
-                    false => stack.recordings.vera.to_string(),
-                };
-                let at = path
-                    .replace("{session}", &filled("session"))
-                    .replace("{number}", &filled("number"));
-                let query = match is_path {
-                    true => "text=canary".to_owned(),
-                    // `text` is required where something is searched.
-                    false if name == "text" => format!("text={}", encoded(value)),
-                    false => format!("text=canary&{name}={}", encoded(value)),
-                };
-                let answer = stack.ask(Some("vera"), &format!("{at}?{query}")).await;
-                let is_expected = matches!(answer.status.as_u16(), 200 | 400 | 404);
-                assert!(is_expected, "{at} {name}={value:?}: {} {}", answer.status, answer.body);
-                for foreign in ["canary-bob", "canary-audrey", "tool-bob", "DB::Exception"] {
-                    assert!(!answer.body.contains(foreign), "{at} {name}={value:?}: {}", answer.body);
-                }
-                asked += 1;
-                answered += u32::from(answer.status.is_success());
-            }
+            let is_path = parameter["in"] == "path";
+            questions.extend(NASTY.map(|value| question(path, name, is_path, value, stack)));
         }
     }
+    let asked = questions.len();
+    // As many at once as one user may have under way.
+    let answers: Vec<_> = stream::iter(questions)
+        .map(async |question| (stack.ask(Some("vera"), &question).await, question))
+        .buffer_unordered(4)
+        .collect()
+        .await;
+    for (answer, question) in &answers {
+        let is_expected = matches!(answer.status.as_u16(), 200 | 400 | 404);
+        assert!(is_expected, "{question}: {} {}", answer.status, answer.body);
+        for foreign in ["canary-bob", "canary-audrey", "tool-bob", "DB::Exception"] {
+            assert!(!answer.body.contains(foreign), "{question}: {}", answer.body);
+        }
+    }
+    let answered = answers.iter().filter(|(answer, _)| answer.status.is_success()).count();
     assert!(
         asked > 500 && answered > 200,
         "only {asked} questions were asked, and {answered} answered"
