@@ -79,7 +79,7 @@ struct Traffic<M> {
 }
 
 impl<M> Lanes<M> {
-    /// Whoever hands over is `stirred` where no report may follow: a message waits that did not, or that is in a hurry.
+    /// Whoever hands over is `stirred` where no report may follow: the first message waits for its time, or one is in a hurry.
     pub(super) fn new(stirred: Arc<Notify>) -> Self {
         let empty = |_| {
             Mutex::new(Traffic {
@@ -120,7 +120,8 @@ impl<M> Lanes<M> {
         let is_urgent = haste == Haste::Now || traffic.waiting.len() == MANY;
         traffic.is_urgent |= is_urgent;
         // Where more are under way, their reports lead to the same.
-        if !was_waiting || is_urgent && traffic.under_way <= FEWER {
+        let begins_to_wait = haste == Haste::Soon && !was_waiting;
+        if begins_to_wait || is_urgent && traffic.under_way <= FEWER {
             self.stirred.notify_one();
         }
         Ok(())
