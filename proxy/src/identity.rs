@@ -256,11 +256,12 @@ impl Authenticator {
         {
             return Ok(hit.principal);
         }
+        // Boxed: an exchange may last for hours, with room for what most of them never wait for.
         let verified = match self.introspects_opaque() {
             Some((issuer, introspection)) if !jws::is_compact(token) => {
-                issuer.vouches(introspection, token, now).await?
+                Box::pin(issuer.vouches(introspection, token, now)).await?
             }
-            _ => self.signed(token, now).await?,
+            _ => Box::pin(self.signed(token, now)).await?,
         };
         let principal = Arc::clone(&verified.principal);
         self.verified.insert(digest, verified, now.wall);
