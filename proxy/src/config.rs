@@ -15,6 +15,7 @@ mod public_url;
 mod raw;
 mod sessions;
 mod target;
+mod telemetry;
 #[cfg(test)]
 pub(crate) mod tests;
 mod valid;

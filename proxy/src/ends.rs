@@ -1,14 +1,17 @@
 //! One exchange as the recorder sees it: every frame of it is made here, and so is its one end.
 
+mod parts;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tapedeck_schemas::{
-    Decision, Digest, Direction, End, Frame, Kind, MAX_PART, Part, Principal, Rpc, RpcKind, SessionKey, Sse,
-};
+use http::HeaderValue;
+use tapedeck_schemas::{Decision, Digest, Direction, End, Frame, Kind, Part, Principal, Rpc, RpcKind, SessionKey, Sse};
 use uuid::Uuid;
 
 use crate::record::{Demand, Durable, NotRecorded, Pending, Recorder};
+use crate::telemetry::ExchangeTrace;
+use parts::parts;
 
 /// How far an exchange has come, which decides its end if nobody states one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,7 @@ pub(crate) struct Tape {
     /// `Last-Event-ID`: what a listener has seen already.
     resumes_after: Option<String>,
     stage: Stage,
+    trace: ExchangeTrace,
 }
 
 impl Tape {
@@ -79,7 +83,13 @@ impl Tape {
             batched: Vec::new(),
             resumes_after: None,
             stage: Stage::Silent,
+            trace: ExchangeTrace::default(),
         }
+    }
+
+    /// What it says from now on is in this trace, too.
+    pub(crate) fn traced(&mut self, trace: ExchangeTrace) {
+        self.trace = trace;
     }
 
     /// From now on the exchange is `principal`'s, in `tenant`.
@@ -157,6 +167,7 @@ impl Tape {
         content_type: Option<String>,
         claimed: (Option<String>, Option<String>),
     ) -> Result<RequestOnRecord, NotRecorded> {
+        self.trace.asked(&self.common, self.asked.as_ref());
         let kind = if body.is_some() {
             Kind::Message
         } else {
@@ -200,30 +211,37 @@ impl Tape {
         })
     }
 
-    /// From now on the target may have seen the request.
-    pub(crate) fn forwarding(&mut self) {
+    /// From now on the target may have seen the request. Gives its `traceparent`, if it is to be told another than the
+    /// client's.
+    pub(crate) fn forwarding(&mut self) -> Option<HeaderValue> {
         self.stage = Stage::Forwarded;
+        self.trace.forwards(&self.common, self.asked.as_ref())
     }
 
     /// What the target answered, on each frame of the answer from now on.
     pub(crate) fn answered_with(&mut self, status: u16, content_type: Option<String>) {
         self.common.http.status = Some(i32::from(status));
         self.common.http.content_type = content_type;
+        self.trace.answered(status);
     }
 
     /// Records a piece of the answer. Its end, if it has one, is the exchange's.
     pub(crate) fn answer(&mut self, piece: AnswerPiece) -> Result<Pending, NotRecorded> {
+        if let Some(rpc) = &piece.rpc {
+            self.trace.said(rpc);
+        }
         let mut frame = self.frame(Kind::Message, Direction::ToClient);
         frame.part = piece.part;
         frame.rpc = piece.rpc;
         frame.sse = piece.sse;
         frame.end = piece.end;
-        let ends = piece.end.is_some();
+        let frame_end = piece.end;
         let pending = self
             .recorder
             .record(self.recorder.draft(frame, piece.payload), self.demand)?;
-        if ends {
+        if let Some(end) = frame_end {
             self.stage = Stage::Ended;
+            self.trace.ended(end);
         }
         Ok(pending)
     }
@@ -251,6 +269,7 @@ impl Tape {
             return;
         }
         self.stage = Stage::Ended;
+        self.trace.ended(end);
         let mut frame = self.frame(Kind::ExchangeEnd, Direction::None);
         frame.end = Some(end);
         frame.rpc = self.asked.as_ref().map(|asked| Rpc {
@@ -262,6 +281,7 @@ impl Tape {
 
     /// Records that the proxy said no. With a principal the body is evidence; without one nothing of it is kept.
     pub(crate) fn refuse(mut self, rule: &str, status: u16, body: Option<Bytes>) {
+        self.trace.refused(&self.common, self.asked.as_ref(), rule, status);
         let known = self.common.principal.is_some();
         for (part, payload) in parts(body.filter(|_| known)) {
             let mut frame = self.frame(Kind::Refused, Direction::ToTarget);
@@ -324,64 +344,5 @@ impl Drop for Tape {
             Stage::Recorded => self.end(End::NotForwarded),
             Stage::Forwarded => self.end(End::Aborted),
         }
-    }
-}
-
-/// A body as the payloads of frames: one without payload for none, several for one over [`MAX_PART`].
-fn parts(body: Option<Bytes>) -> impl Iterator<Item = (Part, Option<Bytes>)> {
-    let mut rest = body.filter(|body| !body.is_empty());
-    let mut index = 0;
-    let mut over = false;
-    std::iter::from_fn(move || {
-        if std::mem::replace(&mut over, true) {
-            return None;
-        }
-        let payload = rest.take().map(|mut body| {
-            if body.len() > MAX_PART {
-                rest = Some(body.split_off(MAX_PART));
-            }
-            body
-        });
-        over = rest.is_none();
-        let part = Part { index, last: over };
-        index += 1;
-        Some((part, payload))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parts_of_a_body_are_the_body_and_only_the_last_says_so() {
-        for size in [
-            0,
-            1,
-            MAX_PART - 1,
-            MAX_PART,
-            MAX_PART + 1,
-            3 * MAX_PART,
-            3 * MAX_PART + 7,
-        ] {
-            let body = Bytes::from(vec![7; size]);
-            let parts: Vec<_> = parts(Some(body.clone())).collect();
-            let joined: Vec<u8> = parts
-                .iter()
-                .flat_map(|(_, payload)| payload.clone().unwrap_or_default())
-                .collect();
-            assert_eq!(joined, body);
-            assert_eq!(parts.len(), size.div_ceil(MAX_PART).max(1));
-            for (at, (part, _)) in parts.iter().enumerate() {
-                assert_eq!(part.index as usize, at);
-                assert_eq!(part.last, at + 1 == parts.len());
-            }
-        }
-    }
-
-    #[test]
-    fn an_empty_body_is_one_frame_without_a_payload() {
-        assert_eq!(parts(None).collect::<Vec<_>>(), [(Part::WHOLE, None)]);
-        assert_eq!(parts(Some(Bytes::new())).collect::<Vec<_>>(), [(Part::WHOLE, None)]);
     }
 }

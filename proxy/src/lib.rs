@@ -55,7 +55,9 @@ mod served;
 pub mod session_tag;
 mod socket;
 pub mod spool;
+mod telemetry;
 mod upstream;
 
 pub use proxy::{Running, StartError, start};
 pub use reload::{ReloadError, Reloader};
+pub use telemetry::TelemetryError;

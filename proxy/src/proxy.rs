@@ -23,6 +23,7 @@ use crate::record::{Copies, Demand, Recorder, RecorderSettings, SpooledTargets};
 use crate::reload::{Current, Reloader};
 use crate::served::{Clients, Operators};
 use crate::session_tag::TagKeys;
+use crate::telemetry::Traces;
 use crate::upstream::Upstream;
 
 /// How long calls in progress may go on once the proxy stops. Listening streams end at once: their clients come back to
@@ -59,6 +60,9 @@ pub enum StartError {
     /// The session tag's keys cannot be used.
     #[error("[sessions] tag_keys: {0}")]
     TagKeys(#[from] crate::session_tag::TagKeysError),
+    /// Traces cannot be exported.
+    #[error("[telemetry]: {0}")]
+    Telemetry(#[from] crate::telemetry::TelemetryError),
     /// Tokens cannot be verified.
     #[error("no HTTP client for the identity provider: {0}")]
     Identity(String),
@@ -84,6 +88,7 @@ pub(crate) struct Proxy {
     pub(crate) recorder: Recorder,
     pub(crate) tag_keys: Arc<TagKeys>,
     pub(crate) metrics: Metrics,
+    pub(crate) traces: Traces,
     pub(crate) gate: Gate,
     pub(crate) routes: HashMap<String, Arc<Route>>,
     /// Exchanges, each in its own task: they outlive their connections.
@@ -130,6 +135,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let tls = acceptor(&config)?;
     let routes = routes(&config, &HashMap::new(), &metrics)?;
     let tag_keys = Arc::new(TagKeys::new(config.tag_keys.all().to_vec())?);
+    let traces = Traces::start(config.traces.as_ref())?;
     let listener = bind(config.listen).await?;
     let admin_listener = bind(config.admin_listen).await?;
     let address = listener.local_addr().map_err(|error| StartError::Listen {
@@ -151,27 +157,27 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         recorder,
         tag_keys,
         metrics,
+        traces,
         routes,
         exchanges: TaskTracker::new(),
         tls,
         stopping: CancellationToken::new(),
         cut: CancellationToken::new(),
     });
-    let targets = proxy.routes.len();
-    let (sever, stopping) = (CancellationToken::new(), proxy.stopping.clone());
+    let (targets, sever, stopping) = (proxy.routes.len(), CancellationToken::new(), proxy.stopping.clone());
     let current = Arc::new(Current::new(proxy, &mut registry));
     let clients = listen::serve(listener, Clients::new(current.watch()), stopping, sever.clone());
     let operators = Operators::new(Admin::new(Arc::clone(&current), registry), sever.clone());
     // Health is asked for, and metrics are scraped, to the very end.
     let operators = listen::serve(admin_listener, operators, sever.clone(), sever.clone());
-    let (clients, operators) = (tokio::spawn(clients), tokio::spawn(operators));
+    let servers = [tokio::spawn(clients), tokio::spawn(operators)];
     tracing::info!(%address, %admin_address, targets, "serving");
     Ok(Running {
         current,
         address,
         admin_address,
         sever,
-        servers: [clients, operators],
+        servers,
     })
 }
 
@@ -214,6 +220,7 @@ impl Running {
         let [clients, operators] = self.servers;
         let _ = tokio::time::timeout(CUT_GRACE, clients).await;
         let outcome = proxy.recorder.shutdown(Instant::now() + GOODBYE).await;
+        proxy.traces.shutdown().await;
         self.sever.cancel();
         // It ends at once: its connections are severed.
         let _ = operators.await;
@@ -246,6 +253,7 @@ impl Proxy {
             recorder: self.recorder.clone(),
             tag_keys,
             metrics: self.metrics.clone(),
+            traces: self.traces.clone(),
             routes,
             exchanges: self.exchanges.clone(),
             tls,

@@ -54,6 +54,7 @@ pub(crate) async fn serve(
         route.demand,
         common_frame(&proxy, &route, peer, &head),
     );
+    tape.traced(proxy.traces.exchange());
     let refuse = |mut client: ClientSide, tape: Tape, why: Refusal, body: Option<Bytes>| {
         let id = tape.asked().and_then(|asked| asked.id.as_deref());
         let response = why.response(&route.target, &proxy.offer(), tape.exchange_id(), id);
@@ -207,7 +208,7 @@ pub(crate) async fn serve(
     }
 
     // Forward, once at most.
-    tape.forwarding();
+    let traceparent = tape.forwarding();
     let body = body.unwrap_or_default();
     route.flow.to_target(body.len());
     let target_session = session.as_ref().map(|session| session.target_id.clone());
@@ -218,6 +219,7 @@ pub(crate) async fn serve(
         rpc: tape.asked(),
         aside: &|| tape.aside(),
         modern,
+        traceparent,
     };
     let answer = tokio::select! {
         // Boxed, for it is large and soon over, and the exchange's task may last for days.

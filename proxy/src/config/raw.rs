@@ -23,6 +23,8 @@ pub(super) struct RawConfig<'a> {
     pub(super) tag_keys: Option<Field<'a, Vec<SecretSource>>>,
     pub(super) limits: Option<RawLimits<'a>>,
     pub(super) spool: Option<RawSpool<'a>>,
+    /// `[telemetry] otlp`.
+    pub(super) otlp: Option<Field<'a, Url>>,
     pub(super) issuers: Vec<RawIssuer<'a>>,
     pub(super) targets: Vec<RawTarget<'a>>,
     /// Where the file as a whole begins.
@@ -191,6 +193,7 @@ impl<'a> RawConfig<'a> {
                 dir: spool.field("dir"),
                 max_bytes: spool.field("max_bytes"),
             }),
+            otlp: root.section("telemetry").map(|telemetry| telemetry.field("otlp")),
             issuers: root.sections("issuer").iter().map(RawIssuer::read).collect(),
             targets: root.sections("target").iter().map(RawTarget::read).collect(),
             span: root.span(),

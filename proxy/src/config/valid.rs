@@ -9,9 +9,12 @@ use std::{
 
 use ipnet::IpNet;
 use tapedeck_config::{ByteSize, Environment, Errors, Kafka, Section};
+use url::Url;
 
 use super::raw::{RawConfig, RawSpool};
-use super::{Audience, Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, TagKeys, Target, clients, dpop};
+use super::{
+    Audience, Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, TagKeys, Target, clients, dpop, telemetry,
+};
 use crate::spool::SpoolSettings;
 
 /// Where metrics and health are served when the file does not say: this machine only, and the port that Prometheus
@@ -54,6 +57,8 @@ pub struct Config {
     pub tag_keys: TagKeys,
     /// What clients may cost, and how long they may take.
     pub limits: Limits,
+    /// Where traces are exported (OTLP over HTTP), the whole URL; nowhere, where nothing is configured.
+    pub traces: Option<Url>,
     /// Who may issue tokens: at least one, each URL once.
     pub issuers: Vec<Issuer>,
     /// The MCP servers behind the proxy: at least one, each name once.
@@ -140,6 +145,7 @@ impl Config {
         let tag_keys = TagKeys::build(raw.tag_keys, reader, &mut warnings);
 
         let limits = Limits::build(raw.limits, reader);
+        let traces = telemetry::traces(raw.otlp, reader);
         let issuers: Vec<Option<Issuer>> = raw.issuers.into_iter().map(|raw| Issuer::build(raw, reader)).collect();
         if issuers.is_empty() {
             reader.problem(
@@ -207,6 +213,7 @@ impl Config {
             spool: if has_spool { Some(spool?) } else { None },
             tag_keys: tag_keys?,
             limits,
+            traces: traces?,
             issuers,
             targets: apart(targets.into_iter().collect::<Option<_>>()?),
             files: reader.files(),

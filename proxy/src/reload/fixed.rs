@@ -49,6 +49,7 @@ pub(super) fn check(before: &Config, after: &Config, modes: &Modes) -> Result<Mo
     unless(before.admin_listen == after.admin_listen, "`admin_listen`");
     unless(before.kafka == after.kafka, "[kafka], with the secrets that it names,");
     unless(before.spool == after.spool, "[spool]");
+    unless(before.traces == after.traces, "[telemetry]");
     let mut all = modes.clone();
     for (name, is_spooled) in Modes::of(after).0 {
         if *all.0.entry(name.clone()).or_insert(is_spooled) != is_spooled {

@@ -21,6 +21,9 @@ pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-i
 /// Where a stream of the legacy revisions goes on.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+/// W3C Trace Context, section 3.2.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// A target as requests are sent to it.
 pub(crate) enum Upstream {
     Http(Http),
@@ -48,6 +51,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) aside: MakeAside<'a>,
     /// A revision without sessions and without resumption.
     pub(crate) modern: bool,
+    /// The span that the target is asked in, where it is another than the client's.
+    pub(crate) traceparent: Option<HeaderValue>,
 }
 
 impl Upstream {
@@ -100,6 +105,10 @@ pub(crate) async fn forward(
     fields.remove(SESSION_ID);
     if asked.modern {
         fields.remove(LAST_EVENT_ID);
+    }
+    if let Some(traceparent) = asked.traceparent {
+        // The client's state goes with it: the trace is the same.
+        fields.insert(TRACEPARENT, traceparent);
     }
     if let Some(session) = asked.session {
         fields.insert(SESSION_ID, session);

@@ -18,6 +18,7 @@ mod revoked;
 mod rig;
 mod spool;
 mod stopping;
+mod telemetry;
 mod tls;
 mod watching;
 
