@@ -31,7 +31,6 @@ pub use introspection::{Introspected, Introspection};
 pub use issuer::{ClaimPath, GroupsFrom, Issuer, Tenant};
 pub use limits::{Limits, Rate};
 pub use public_url::PublicUrl;
-pub(crate) use public_url::is_loopback;
 pub use sessions::TagKeys;
 pub use target::{Allow, Record, Target};
 pub use valid::Config;

@@ -29,12 +29,10 @@ pub mod challenge;
 mod claims;
 mod dpop;
 mod introspection;
-mod jws;
 mod keys;
 mod presented;
 mod principal;
 mod refusal;
-mod strict_json;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -50,11 +48,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use secrecy::SecretSlice;
+use tapedeck_asker::issuer::{Client, native_roots};
+use tapedeck_asker::jws;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Audience, Dpop, GroupsFrom, Issuer};
 
-use asking::Client;
 use claims::AccessClaims;
 use dpop::ProofChecker;
 use introspection::{Introspection, Said, is_access_token};
@@ -64,7 +63,6 @@ use token::Jws;
 use userinfo::Userinfo;
 use verified::{TokenDigest, Verified, VerifiedTokens};
 
-pub use asking::ClientError;
 pub use binding::Binding;
 pub use certificate::CertificateThumbprint;
 pub(crate) use dpop::DPOP_NONCE;
@@ -72,6 +70,7 @@ pub use dpop::ProofError;
 pub(crate) use presented::access_token;
 pub use principal::{Authorized, Forbidden, Principal};
 pub use refusal::AuthError;
+pub use tapedeck_asker::issuer::ClientError;
 pub(crate) use watch::{Lapse, Watch};
 
 /// How far an issuer's clock may be ahead of ours (`nbf`, `iat`). There is no such grace after `exp`: a client whose
@@ -142,7 +141,7 @@ impl Authenticator {
     /// When no HTTP client can be made: TLS cannot be set up.
     pub fn start(issuers: &[Issuer], dpop: Dpop, shared_keys: &[SecretSlice<u8>]) -> Result<Self, ClientError> {
         let proofs = ProofChecker::new(dpop, shared_keys);
-        let client = asking::client(asking::native_roots())?;
+        let client = Client::new(native_roots())?;
         Ok(Self::with(issuers, client, Timing::DEFAULT, proofs))
     }
 

@@ -8,11 +8,11 @@ use http::{
     header::{self, AUTHORIZATION},
 };
 use secrecy::{ExposeSecret, SecretString};
+use tapedeck_asker::issuer::is_loopback;
 use tapedeck_config::{Reader, SecretSource};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::public_url::is_loopback;
 use super::raw::{Prefix, RawCredential, RawOAuth};
 
 /// Header fields that the transport or the protocol sets on every request, so that no credential can live in them.

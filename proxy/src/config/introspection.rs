@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tapedeck_asker::issuer::is_loopback;
 use tapedeck_config::{Reader, SecretSource};
 use url::Url;
 
-use super::{public_url::is_loopback, raw::RawIntrospection};
+use super::raw::RawIntrospection;
 
 /// How long an answer counts when the file does not say.
 const KEEP: Duration = Duration::from_secs(30);

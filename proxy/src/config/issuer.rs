@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use serde_json::{Map, Value};
+use tapedeck_asker::issuer::is_loopback;
 use tapedeck_config::{OneOrMany, Reader};
 use url::Url;
 
-use super::{Introspection, public_url::is_loopback, raw::RawIssuer};
+use super::{Introspection, raw::RawIssuer};
 
 /// The tenant of issuers that name none.
 const DEFAULT_TENANT: &str = "default";

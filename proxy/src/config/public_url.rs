@@ -1,6 +1,7 @@
 //! `public_url`: the origin under which clients know the proxy, and the URLs built from it.
 
-use url::{Host, Url};
+use tapedeck_asker::issuer::is_loopback;
+use url::Url;
 
 /// Scheme, host and port under which clients know the proxy. Its targets' resource identifiers start with it, so it is
 /// part of the audience of tokens, and of what every client has configured.
@@ -57,15 +58,5 @@ impl PublicUrl {
     /// (RFC 9728, section 3.1).
     pub(super) fn metadata_url(&self, target: &str) -> String {
         format!("{}/.well-known/oauth-protected-resource/{target}/mcp", self.origin)
-    }
-}
-
-/// Whether the URL's host is this machine itself, by its address or the reserved name (RFC 6761, section 6.3).
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
     }
 }

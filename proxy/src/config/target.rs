@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use rustls_pki_types::CertificateDer;
+use tapedeck_asker::issuer::is_loopback;
 use tapedeck_config::{OneOrMany, Reader};
 use url::Url;
 
 use super::{
-    Audience, Credential, CredentialSource, Endpoint, PublicUrl, Tls, certificates::certificates,
-    public_url::is_loopback, raw::RawTarget,
+    Audience, Credential, CredentialSource, Endpoint, PublicUrl, Tls, certificates::certificates, raw::RawTarget,
 };
 
 /// The longest name of a target, in characters: it is part of URLs, of Kafka keys and of every row.

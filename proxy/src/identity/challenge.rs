@@ -2,8 +2,8 @@
 
 use http::HeaderValue;
 use serde::Serialize;
+use tapedeck_asker::jws::ALGORITHMS;
 
-use super::jws::ALGORITHMS;
 use super::{AuthError, Forbidden, ProofError};
 use crate::config::{Dpop, Issuer, Target};
 

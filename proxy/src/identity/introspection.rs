@@ -7,15 +7,17 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
+use tapedeck_asker::issuer::Client;
+use tapedeck_asker::strict_json;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use super::AuthError;
 use super::answers::Answers;
-use super::asking::{Client, Desk};
+use super::asking::Desk;
 use super::claims::says_another_kind;
 use super::keys::IssuerKeys;
 use super::verified::TokenDigest;
-use super::{AuthError, strict_json};
 use crate::config;
 use crate::upstream::{Stored, basic_login};
 

@@ -11,11 +11,10 @@ use std::{
 use bytes::Bytes;
 use openidconnect::{JsonWebKey, SignatureVerificationError, core::CoreJsonWebKey};
 use sha2::{Digest, Sha256};
+use tapedeck_asker::issuer::{Client, is_secure};
 use tokio::sync::Mutex;
-
 use url::Url;
 
-use super::asking::{Client, is_secure};
 use super::{AuthError, token::Jws};
 use crate::config::ClaimPath;
 

@@ -19,8 +19,9 @@ use std::{
 use http::{HeaderMap, HeaderValue, Method, header::AUTHORIZATION};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
+use tapedeck_asker::issuer::Client;
 
-use super::{AuthError, Authenticator, Now, Principal, Shown, asking, dpop::ProofChecker, keys::Timing};
+use super::{AuthError, Authenticator, Now, Principal, Shown, dpop::ProofChecker, keys::Timing};
 use crate::config::{Audience, Dpop, Issuer, Tenant};
 pub(super) use issuer::{SigningKey, TestIssuer};
 
@@ -66,7 +67,7 @@ fn trusting(issuers: &[Issuer]) -> Authenticator {
 }
 
 pub(super) fn trusting_with(issuers: &[Issuer], dpop: Dpop) -> Authenticator {
-    let client = asking::client(Vec::new()).expect("a client");
+    let client = Client::new(Vec::new()).expect("a client");
     Authenticator::with(issuers, client, TIMING, proofs(dpop))
 }
 

@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use openidconnect::{JsonWebKeyId, core::CoreJwsSigningAlgorithm};
 use serde_json::{Map, Value};
+use tapedeck_asker::jws::{self, Compact};
 
 use super::AuthError;
 use super::claims::{AccessClaims, says_another_kind};
-use super::jws::{self, Compact};
 use crate::config::Issuer;
 
 /// The longest token, in bytes: a few times what issuers make when they put every group into it.

@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Method, StatusCode};
+use tapedeck_asker::issuer::Client;
+use tapedeck_asker::strict_json;
 use zeroize::Zeroizing;
 
+use super::AuthError;
 use super::answers::Answers;
-use super::asking::{Client, Desk};
+use super::asking::Desk;
 use super::keys::IssuerKeys;
 use super::principal::names;
 use super::verified::TokenDigest;
-use super::{AuthError, strict_json};
 use crate::config::ClaimPath;
 
 /// How long the groups of one token count: until it expires, and no longer than this.

@@ -1,6 +1,5 @@
 //! Connections: accepting them, TLS, and what they may cost before they are anybody's.
 
-mod address;
 mod client_cert;
 mod connection;
 mod proxy_protocol;
@@ -23,7 +22,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use address::client_address;
 pub(crate) use client_cert::client_certificate;
 pub(crate) use tls::{TlsError, acceptor};
 

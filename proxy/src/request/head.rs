@@ -7,13 +7,14 @@ use http::header::{HOST, ORIGIN, TRANSFER_ENCODING, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use tapedeck_asker::address::client_address;
 use tapedeck_schemas::{Client, Frame, Http, Protocol};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::{Hosts, Origins};
 use crate::identity::{CertificateThumbprint, Principal};
-use crate::listen::{Peer, client_address};
+use crate::listen::Peer;
 use crate::proxy::{Proxy, Route};
 use crate::upstream::is_token_text;
 

@@ -15,7 +15,6 @@ use tapedeck_config::{ClickHouse, Errors, Section};
 pub use issuer::{ClaimPath, Issuer};
 pub use limits::Limits;
 pub use public_url::PublicUrl;
-pub(super) use public_url::is_loopback;
 pub use roles::{Auditor, Roles};
 pub use tls::Tls;
 

@@ -1,8 +1,6 @@
 //! What every request and every answer goes through: an id, the client's address, the security header fields, and the last
 //! look at what leaves.
 
-mod address;
-
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +12,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use tapedeck_asker::address::client_address;
 use uuid::Uuid;
 
 use super::Console;
@@ -98,7 +97,7 @@ impl Asker {
 pub(super) async fn pass(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0]));
-    let address = address::client_address(peer, request.headers(), &console.config.trusted_proxies);
+    let address = client_address(peer, request.headers(), &console.config.trusted_proxies);
     let asker = Asker::new(request.method(), request.uri(), request.headers(), address);
     request.extensions_mut().insert(asker.clone());
     let path = request.uri().path().to_owned();

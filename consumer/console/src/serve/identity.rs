@@ -5,7 +5,6 @@ mod caller;
 mod cookie;
 mod provider;
 mod sign_in;
-mod strict_json;
 mod token;
 mod user;
 

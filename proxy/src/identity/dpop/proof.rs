@@ -7,12 +7,12 @@ use http::{HeaderMap, HeaderName, Method};
 use openidconnect::JsonWebKey;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use tapedeck_asker::jws::{self, Compact};
 use url::Url;
 
 use super::ProofError;
 use super::key::HolderKey;
 use crate::identity::claims::instant;
-use crate::identity::jws::{self, Compact};
 
 /// The header field that a proof is in.
 pub(super) const DPOP: HeaderName = HeaderName::from_static("dpop");

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use futures_util::{FutureExt, future::join_all};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Ca, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tapedeck_asker::issuer::Client;
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     SigningKey, TIMING, TestIssuer, authenticate, claims, issuer::Broken, one_issuer, plain, proofs, start, trusting,
 };
 use crate::config::Dpop;
-use crate::identity::{AuthError, Authenticator, asking};
+use crate::identity::{AuthError, Authenticator};
 
 #[tokio::test]
 async fn a_new_key_is_learned_when_a_token_names_it() {
@@ -196,7 +197,7 @@ async fn an_issuer_by_https_must_have_a_certificate_that_is_trusted() {
     let issuer = TestIssuer::start_tls(&[&key], TlsAcceptor::from(Arc::new(server))).await;
     let token = key.access_token(&claims(&issuer, start()));
     let with_roots = |roots| {
-        let client = asking::client(roots).expect("a client");
+        let client = Client::new(roots).expect("a client");
         Authenticator::with(&[plain(&issuer)], client, TIMING, proofs(Dpop::Accepted))
     };
     assert!(authenticate(&with_roots(vec![root]), &token, start()).await.is_ok());

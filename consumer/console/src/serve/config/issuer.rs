@@ -2,10 +2,9 @@
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
+use tapedeck_asker::issuer::is_loopback;
 use tapedeck_config::{OneOrMany, SecretSource, Section};
 use url::Url;
-
-use super::public_url::is_loopback;
 
 /// The OpenID provider.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! `public_url`: the origin that browsers see.
 
-use url::{Host, Url};
+use tapedeck_asker::issuer::is_loopback;
+use url::Url;
 
 /// Scheme, host and port under which people and programs know the console.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,15 +44,5 @@ impl PublicUrl {
     /// An absolute URL; `path` begins with a slash.
     pub(in crate::serve) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
-    }
-}
-
-/// Whether the URL's host is this machine itself, by its address or the reserved name (RFC 6761, section 6.3).
-pub(in crate::serve) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
     }
 }

@@ -16,6 +16,8 @@ use openidconnect::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tapedeck_asker::issuer::{Client, native_roots, with_causes};
+use tapedeck_asker::strict_json;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -23,8 +25,8 @@ use super::User;
 use super::token::{Jws, TokenError};
 use crate::serve::config::{Issuer, PublicUrl};
 
-pub use fetch::ClientError;
-use fetch::{Client, FetchError};
+use fetch::FetchError;
+pub use tapedeck_asker::issuer::ClientError;
 
 /// Between two askings while all is well: so long a key that the issuer withdrew is believed.
 const REFRESH: Duration = Duration::from_secs(5 * 60);
@@ -101,7 +103,7 @@ impl Provider {
     /// Asks nothing yet: an issuer that is away does not hinder the start.
     pub(in crate::serve) fn new(config: Issuer, public_url: &PublicUrl) -> Result<Self, ClientError> {
         Ok(Self {
-            client: Client::new()?,
+            client: Client::new(native_roots())?,
             callback: public_url.join("/auth/callback"),
             home: public_url.join("/"),
             config,
@@ -143,9 +145,9 @@ impl Provider {
             .exchange_code(AuthorizationCode::new(code))
             .map_err(|error| SignInError::Code(error.to_string()))?
             .set_pkce_verifier(PkceCodeVerifier::new(proofs.verifier))
-            .request_async(&self.client.requests())
+            .request_async(&self.client.for_library())
             .await
-            .map_err(|error| SignInError::Code(fetch::with_causes(&error)))?;
+            .map_err(|error| SignInError::Code(with_causes(&error)))?;
         let id_token = tokens
             .id_token()
             .ok_or_else(|| SignInError::IdToken("there is none".to_owned()))?;
@@ -179,9 +181,9 @@ impl Provider {
         let claims: UserInfoClaims<OtherClaims, CoreGenderClaim> = client
             .user_info(token, Some(subject))
             .map_err(|error| SignInError::UserInfo(error.to_string()))?
-            .request_async(&self.client.requests())
+            .request_async(&self.client.for_library())
             .await
-            .map_err(|error| SignInError::UserInfo(fetch::with_causes(&error)))?;
+            .map_err(|error| SignInError::UserInfo(with_causes(&error)))?;
         let json = serde_json::to_value(&claims).map_err(|error| SignInError::UserInfo(error.to_string()))?;
         match json {
             Value::Object(claims) => Ok(claims),
@@ -281,5 +283,5 @@ impl Provider {
 /// The claims of a token that was verified.
 fn payload(token: &str) -> Option<Map<String, Value>> {
     let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    super::strict_json::object(&payload)
+    strict_json::object(&payload)
 }

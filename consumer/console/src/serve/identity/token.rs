@@ -2,12 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeySet, CoreJsonWebKeyType, CoreJwsSigningAlgorithm};
+use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm};
 use openidconnect::{JsonWebKey, JsonWebKeyId, SignatureVerificationError};
 use serde_json::{Map, Value};
-
-use super::strict_json;
+use tapedeck_asker::issuer::is_strong;
+use tapedeck_asker::jws::{self, Compact};
 
 /// The longest token, in bytes: a few times what issuers make when they put every group into it.
 const LONGEST: usize = 16 * 1024;
@@ -17,8 +16,6 @@ const MOST_TRIED: usize = 16;
 const LEEWAY: Duration = Duration::from_secs(60);
 /// Instants after this one (the end of the year 9999) are taken for nonsense.
 const LAST_SECOND: f64 = 253_402_300_799.0;
-/// The shortest RSA modulus, in bytes (RFC 7518, section 3.3).
-const SHORTEST_MODULUS: usize = 256;
 
 /// Why a token stands for nobody. Holds nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,14 +67,14 @@ impl<'a> Jws<'a> {
         if token.len() > LONGEST {
             return Err(TokenError::Malformed("longer than 16 KiB"));
         }
-        let parts: Vec<&str> = token.split('.').collect();
-        let [header, payload, signature] = parts[..] else {
-            return Err(TokenError::Malformed("not three parts"));
-        };
-        let header = decode(header)?;
-        let header = strict_json::object(&header).ok_or(TokenError::Malformed("the header is no JSON object"))?;
+        let Compact {
+            header,
+            payload: claims,
+            signing_input,
+            signature,
+        } = Compact::parse(token).map_err(TokenError::Malformed)?;
         // Before the signature is even looked at: an algorithm that is not accepted is not to be tried.
-        let alg = accepted_alg(header.get("alg"))?;
+        let alg = jws::algorithm(header.get("alg")).ok_or(TokenError::Unsupported)?;
         if header.contains_key("crit") {
             return Err(TokenError::Unsupported);
         }
@@ -86,14 +83,13 @@ impl<'a> Jws<'a> {
             Some(Value::String(kid)) => Some(JsonWebKeyId::new(kid.clone())),
             Some(_) => return Err(TokenError::Malformed("kid is not a string")),
         };
-        let claims = decode(payload)?;
         Ok(Self {
             alg,
             kid,
-            signing_input: &token.as_bytes()[..token.len() - signature.len() - 1],
-            signature: decode(signature)?,
+            signing_input,
+            signature,
             says_access_token: says_access_token(header.get("typ"))?,
-            claims: strict_json::object(&claims).ok_or(TokenError::Malformed("the payload is no JSON object"))?,
+            claims,
         })
     }
 
@@ -166,28 +162,6 @@ impl<'a> Jws<'a> {
     }
 }
 
-/// base64url without padding, in its one canonical form (RFC 7515, section 2).
-fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
-    let decoded = BASE64_URL_SAFE_NO_PAD.decode(part);
-    decoded.map_err(|_| TokenError::Malformed("not base64url without padding"))
-}
-
-/// The allow-list of algorithms (RFC 8725, section 3.1). Never `none`, never an HMAC, whose key would be public.
-fn accepted_alg(alg: Option<&Value>) -> Result<CoreJwsSigningAlgorithm, TokenError> {
-    match alg.and_then(Value::as_str) {
-        Some("RS256") => Ok(CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256),
-        Some("RS384") => Ok(CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384),
-        Some("RS512") => Ok(CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512),
-        Some("PS256") => Ok(CoreJwsSigningAlgorithm::RsaSsaPssSha256),
-        Some("PS384") => Ok(CoreJwsSigningAlgorithm::RsaSsaPssSha384),
-        Some("PS512") => Ok(CoreJwsSigningAlgorithm::RsaSsaPssSha512),
-        Some("ES256") => Ok(CoreJwsSigningAlgorithm::EcdsaP256Sha256),
-        Some("ES384") => Ok(CoreJwsSigningAlgorithm::EcdsaP384Sha384),
-        Some("EdDSA") => Ok(CoreJwsSigningAlgorithm::EdDsa),
-        _ => Err(TokenError::Unsupported),
-    }
-}
-
 /// Whether `typ` is that of an access token (RFC 9068, section 4); `JWT`, which many issuers send, leaves it open.
 fn says_access_token(typ: Option<&Value>) -> Result<bool, TokenError> {
     let typ = typ.and_then(Value::as_str).ok_or(TokenError::Unsupported)?;
@@ -197,22 +171,6 @@ fn says_access_token(typ: Option<&Value>) -> Result<bool, TokenError> {
         "at+jwt" => Ok(true),
         "jwt" => Ok(false),
         _ => Err(TokenError::Unsupported),
-    }
-}
-
-/// Whether a key may verify signatures: public, and long enough.
-fn is_strong(key: &CoreJsonWebKey) -> bool {
-    match key.key_type() {
-        CoreJsonWebKeyType::RSA => {
-            let json = serde_json::to_value(key).unwrap_or_default();
-            let modulus = json
-                .get("n")
-                .and_then(|n| BASE64_URL_SAFE_NO_PAD.decode(n.as_str()?).ok());
-            modulus.is_some_and(|n| n.iter().skip_while(|byte| **byte == 0).count() >= SHORTEST_MODULUS)
-        }
-        CoreJsonWebKeyType::EllipticCurve | CoreJsonWebKeyType::OctetKeyPair => true,
-        // A symmetric key in a public set is no secret, so it proves nothing; other types are unknown.
-        _ => false,
     }
 }
 

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 /// The client's address: that of the connection, unless its other end is a trusted proxy, whose word is then taken: the
 /// nearest hop that is no trusted proxy itself. `X-Forwarded-For` counts where there is one, else `Forwarded`
 /// (RFC 7239).
-pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     if !is_trusted(peer) {

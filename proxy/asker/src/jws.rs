@@ -4,26 +4,32 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use openidconnect::core::CoreJwsSigningAlgorithm;
 use serde_json::{Map, Value};
 
-use super::strict_json;
+use crate::strict_json;
 
 /// The algorithms that are accepted (RFC 8725, section 3.1), by their names in `alg`. Never `none`, never an HMAC, whose
 /// key would be public.
-pub(super) const ALGORITHMS: [&str; 9] = [
+pub const ALGORITHMS: [&str; 9] = [
     "ES256", "ES384", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512",
 ];
 
 /// A compact JWS (RFC 7515, section 7.1) whose payload is a JSON object; not verified.
-pub(super) struct Compact<'a> {
-    pub(super) header: Map<String, Value>,
-    pub(super) payload: Map<String, Value>,
+pub struct Compact<'a> {
+    /// The JOSE header.
+    pub header: Map<String, Value>,
+    /// The claims.
+    pub payload: Map<String, Value>,
     /// The header and payload as signed.
-    pub(super) signing_input: &'a [u8],
-    pub(super) signature: Vec<u8>,
+    pub signing_input: &'a [u8],
+    /// Decoded.
+    pub signature: Vec<u8>,
 }
 
 impl<'a> Compact<'a> {
-    /// Parses all of `text`. The error says, in our own words, in what it is malformed.
-    pub(super) fn parse(text: &'a str) -> Result<Self, &'static str> {
+    /// Parses all of `text`.
+    ///
+    /// # Errors
+    /// In what it is malformed, in our own words: nothing of `text` is in them.
+    pub fn parse(text: &'a str) -> Result<Self, &'static str> {
         let (signing_input, signature) = text.rsplit_once('.').ok_or("not three parts")?;
         let (header, payload) = signing_input.split_once('.').ok_or("not three parts")?;
         if payload.contains('.') {
@@ -39,14 +45,14 @@ impl<'a> Compact<'a> {
 }
 
 /// Whether `text` means to be a JWT: three parts, the first of which is a JSON object. Anything else is opaque.
-pub(super) fn is_compact(text: &str) -> bool {
+pub fn is_compact(text: &str) -> bool {
     let mut parts = text.split('.');
     let header = parts.next().and_then(|header| decode(header).ok());
     parts.count() == 2 && header.is_some_and(|header| header.first() == Some(&b'{'))
 }
 
 /// The algorithm that `alg` names, if it is accepted.
-pub(super) fn algorithm(alg: Option<&Value>) -> Option<CoreJwsSigningAlgorithm> {
+pub fn algorithm(alg: Option<&Value>) -> Option<CoreJwsSigningAlgorithm> {
     let name = alg?.as_str().filter(|name| ALGORITHMS.contains(name))?;
     // The library knows algorithms by these very names.
     serde_json::from_value(Value::from(name)).ok()

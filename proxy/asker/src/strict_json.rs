@@ -10,7 +10,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 /// Parses an object, all of the input, no name twice. Nesting deeper than serde_json's 128 levels is refused.
-pub(super) fn object(input: &[u8]) -> Option<Map<String, Value>> {
+pub fn object(input: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice::<Unambiguous>(input) {
         Ok(Unambiguous(Value::Object(object))) => Some(object),
         Ok(_) | Err(_) => None,
