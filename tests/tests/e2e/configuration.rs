@@ -129,12 +129,18 @@ fn every_shipped_example_is_right_but_for_the_secrets_that_it_points_at() -> Res
         let mut checked = 0;
         for entry in fs::read_dir(&examples)? {
             let file = entry?.path();
-            let program = match file.file_name().and_then(|name| name.to_str()) {
-                Some("proxy.toml") => &programs.proxy,
-                Some("consumer.toml") => &programs.consumer,
+            let output = match file.file_name().and_then(|name| name.to_str()) {
+                Some("proxy.toml") => check(&programs.proxy, &file)?,
+                Some("consumer.toml") => check(&programs.consumer, &file)?,
+                Some("console.toml") => {
+                    let mut serve = Command::new(&programs.console);
+                    serve.args(["serve", "--check", "--config"]).arg(&file);
+                    serve
+                        .envs([("CLICKHOUSE_PASSWORD", "secret"), ("CLIENT_SECRET", "secret")])
+                        .output()?
+                }
                 other => panic!("which service reads {other:?}?"),
             };
-            let output = check(program, &file)?;
             let said = String::from_utf8_lossy(&output.stderr);
             let complaints = if output.status.success() { "" } else { &*said };
             for complaint in complaints.lines() {
@@ -143,7 +149,7 @@ fn every_shipped_example_is_right_but_for_the_secrets_that_it_points_at() -> Res
             }
             checked += 1;
         }
-        assert_eq!(checked, 2);
+        assert_eq!(checked, 3);
         Ok(())
     })
 }
