@@ -29,7 +29,7 @@ fn is_there(test: &str, files: &[(String, String)]) -> bool {
 fn every_test_that_the_readme_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
-    for folder in ["src", "tests", "wire/src", "../tests/tests/e2e"] {
+    for folder in ["src", "tests", "asker/src", "wire/src", "../tests/tests/e2e"] {
         sources(&root.join(folder), &mut paths);
     }
     let files: Vec<(String, String)> = paths
