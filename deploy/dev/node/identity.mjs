@@ -10,10 +10,11 @@
 // group. `clients` are machines, which get tokens by client credentials; MCP clients register themselves. FILE is a
 // private JWK set, made here if it is missing, so that tests can sign with the provider's own keys and so that tokens
 // outlive a restart.
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { Provider } from "oidc-provider";
+import { freshKey } from "./keys.mjs";
 import { announce, listen } from "./listen.mjs";
 
 // oidc-provider is written for Node 22, and this is all that an early Node 20 lacks.
@@ -25,14 +26,11 @@ const machines = new Map((config.clients ?? []).map((client) => [client.id, clie
 
 function keys() {
   if (!existsSync(config.keys)) {
-    const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
-    const ec = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" });
-    const made = {
-      keys: [
-        { ...rsa, kid: `rsa-${randomBytes(4).toString("hex")}`, alg: "RS256", use: "sig" },
-        { ...ec, kid: `ec-${randomBytes(4).toString("hex")}`, alg: "ES256", use: "sig" },
-      ],
+    const jwk = (alg, kid) => {
+      const name = `${kid}-${randomBytes(4).toString("hex")}`;
+      return { ...freshKey(alg).export({ format: "jwk" }), kid: name, alg, use: "sig" };
     };
+    const made = { keys: [jwk("RS256", "rsa"), jwk("ES256", "ec")] };
     writeFileSync(config.keys, JSON.stringify(made), { mode: 0o600 });
   }
   return JSON.parse(readFileSync(config.keys, "utf8"));

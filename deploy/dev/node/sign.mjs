@@ -3,7 +3,8 @@
 //
 // `kid` chooses the signing key out of JWKS; the header says whatever the test wants it to say, also if that is a lie.
 // A token without `kid` is signed by a key made for the occasion, of the kind that `header.alg` names.
-import { createPrivateKey, generateKeyPairSync, sign } from "node:crypto";
+import { createPrivateKey, sign } from "node:crypto";
+import { freshKey } from "./keys.mjs";
 import { request } from "./request.mjs";
 
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -11,11 +12,7 @@ const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url
 const { keys, tokens } = await request();
 
 function keyFor({ kid, header }) {
-  if (kid === undefined) {
-    return header.alg.startsWith("ES")
-      ? generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey
-      : generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
-  }
+  if (kid === undefined) return freshKey(header.alg);
   const jwk = keys.keys.find((key) => key.kid === kid);
   if (!jwk) throw new Error(`no key ${kid}`);
   return createPrivateKey({ key: jwk, format: "jwk" });
