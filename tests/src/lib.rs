@@ -26,4 +26,4 @@ pub use client::{Answer, Client};
 pub use deck::{Deck, DeckOptions, loaded};
 pub use parts::{AUDIENCE, Parts, parts, run, target};
 pub use tape::Tape;
-pub use until::{until, within};
+pub use until::{metric_is, until, within};

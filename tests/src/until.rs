@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use tapedeck_dev::services::Service;
 use tokio::time::{Instant, sleep};
 
 /// Longer than anything takes on a machine that is busy with other tests.
@@ -38,4 +39,19 @@ where
             Err(_) => sleep(LOOK).await,
         }
     }
+}
+
+/// Waits until a series at `/metrics`, named as it stands there, has this value.
+///
+/// # Errors
+/// As [`until`], or when the service does not answer.
+pub async fn metric_is(service: &Service, series: &str, value: &str) -> anyhow::Result<()> {
+    until(async || {
+        Ok(match service.metric(series).await? {
+            Some(is) if is == value => Ok(()),
+            Some(is) => Err(format!("{series} is {is}, not {value}")),
+            None => Err(format!("there is no {series}")),
+        })
+    })
+    .await
 }

@@ -186,6 +186,18 @@ impl Service {
         Ok(self.child().ready(START, probe).await?)
     }
 
+    /// The value of one series at `/metrics`, named as it stands there, labels included. `None` if it is not there.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn metric(&self, series: &str) -> Result<Option<String>, ServiceError> {
+        let metrics = self.metrics().await?;
+        let mut values = metrics
+            .lines()
+            .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(values.next().map(str::to_owned))
+    }
+
     /// What it says at `/metrics`.
     ///
     /// # Errors

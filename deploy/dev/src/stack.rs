@@ -334,11 +334,7 @@ async fn start_identity(
         site,
     )
     .await?;
-    let issuer = Issuer {
-        url: identity.issuer().to_owned(),
-        audiences: Vec::new(),
-        groups_claim: None,
-    };
+    let issuer = Issuer::new(identity.issuer(), []);
     Ok((Some(identity), issuer))
 }
 

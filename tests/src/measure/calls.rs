@@ -1,23 +1,18 @@
 //! A call of 1 KiB: direct, through the proxy, and beside them what the broker alone takes for a record of that size.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use serde_json::json;
 use tapedeck_dev::identity::AccessToken;
 use tapedeck_dev::ports;
-use tapedeck_dev::process::Launch;
-use tapedeck_dev::services::{Issuer, Proxy, ProxyOptions, Target};
 use tokio::net::TcpStream;
 
 use super::answers::KIBIBYTE;
 use super::load::TOKEN;
-use super::parts::{Parts, note};
+use super::parts::{Parts, SLACK, complete, note};
 use super::report::median;
 use super::usage::{processor_time, resident_memory};
 use super::{Extent, Report, Summary};
@@ -25,9 +20,6 @@ use crate::sample::Recording;
 
 /// Calls at once.
 const CONCURRENCY: [usize; 2] = [1, 32];
-
-/// How much longer than it measures a process may take.
-const SLACK: Duration = Duration::from_secs(60);
 
 const PREFIX: &str = "measure-calls";
 const BARE: &str = "measure-bare";
@@ -60,7 +52,7 @@ pub(super) async fn measure(parts: &Parts, extent: Extent, report: &mut Report) 
     };
     target.ready(SLACK, listens).await?;
     let direct = format!("http://{address}/mcp");
-    let proxy = proxy(parts, &direct).await?;
+    let proxy = parts.proxy(parts.kafka(PREFIX), &direct).await?;
     let through = proxy.endpoint("target");
     let machine = parts.identity.machines().first().context("there is a machine")?;
     let token = parts.identity.machine_token(machine, &through).await?;
@@ -124,29 +116,6 @@ impl Level {
     }
 }
 
-async fn proxy(parts: &Parts, target: &str) -> anyhow::Result<Proxy> {
-    let options = ProxyOptions {
-        port: None,
-        admin_port: None,
-        kafka: parts.kafka(PREFIX),
-        issuers: vec![Issuer {
-            url: parts.identity.issuer().to_owned(),
-            audiences: Vec::new(),
-            groups_claim: None,
-        }],
-        targets: vec![Target {
-            name: "target".to_owned(),
-            url: target.to_owned(),
-            allow_groups: vec!["*".to_owned()],
-            credential: None,
-        }],
-        tag_key: None,
-        more: json!({}),
-        environment: Vec::new(),
-    };
-    Ok(Proxy::start(&options, parts.site()).await?)
-}
-
 async fn call(
     parts: &Parts,
     url: &str,
@@ -173,15 +142,6 @@ async fn acknowledge(parts: &Parts, in_flight: usize, within: Duration) -> anyho
         &in_flight.to_string(),
     ]);
     complete(launch, within, &output).await
-}
-
-async fn complete(launch: Launch, within: Duration, output: &Path) -> anyhow::Result<Summary> {
-    let milliseconds = within.as_millis().to_string();
-    launch
-        .args(["--milliseconds", &milliseconds])
-        .complete(within + SLACK)
-        .await?;
-    Ok(serde_json::from_str(&fs::read_to_string(output)?)?)
 }
 
 pub(super) async fn create_topic(brokers: &str, name: &str) -> anyhow::Result<()> {

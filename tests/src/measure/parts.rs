@@ -1,7 +1,8 @@
 //! The real parts that figures are taken on.
 
+use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,7 +13,12 @@ use tapedeck_dev::identity::{Identity, Options};
 use tapedeck_dev::node::Node;
 use tapedeck_dev::process::Launch;
 use tapedeck_dev::progress::{Progress, Step};
-use tapedeck_dev::services::{Consumer, ConsumerOptions, Database, Kafka};
+use tapedeck_dev::services::{Consumer, ConsumerOptions, Database, Issuer, Kafka, Proxy, ProxyOptions, Target};
+
+use super::Summary;
+
+/// What a process may take beyond the time that it measures.
+pub(super) const SLACK: Duration = Duration::from_secs(60);
 
 /// Longer than any measurement, for which no token must end.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
@@ -106,6 +112,21 @@ impl Parts {
         Ok(Consumer::start(&options, self.site()).await?)
     }
 
+    /// A proxy that anybody may use before `target`, the name of what is at `url`.
+    pub(super) async fn proxy(&self, kafka: Kafka, url: &str) -> anyhow::Result<Proxy> {
+        let target = Target {
+            name: "target".to_owned(),
+            url: url.to_owned(),
+            allow_groups: vec!["*".to_owned()],
+            credential: None,
+        };
+        let options = ProxyOptions {
+            targets: vec![target],
+            ..ProxyOptions::new(kafka, Issuer::new(self.identity.issuer(), []))
+        };
+        Ok(Proxy::start(&options, self.site()).await?)
+    }
+
     /// A new folder of the run, and the log of what works in it.
     pub(super) fn room(&self, name: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
         let room = self.run.room(name)?;
@@ -120,6 +141,16 @@ impl Parts {
         let launch = Launch::new(name, std::env::current_exe()?, log).output(&output);
         Ok((launch, output))
     }
+}
+
+/// Lets one of our processes measure for so long, and reads what it has printed.
+pub(super) async fn complete(launch: Launch, within: Duration, output: &Path) -> anyhow::Result<Summary> {
+    let milliseconds = within.as_millis().to_string();
+    launch
+        .args(["--milliseconds", &milliseconds])
+        .complete(within + SLACK)
+        .await?;
+    Ok(serde_json::from_str(&fs::read_to_string(output)?)?)
 }
 
 /// Tells people on standard error what goes on: standard output is for figures.

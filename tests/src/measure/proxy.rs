@@ -5,18 +5,13 @@ mod events;
 mod matrix;
 mod memory;
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use tapedeck_dev::process::Launch;
 
-use super::parts::Parts;
+use super::parts::{Parts, SLACK, complete};
 use super::{Extent, Report, Summary};
 use contenders::{Aim, Stage};
-
-/// How much longer than it measures a process may take.
-const SLACK: Duration = Duration::from_secs(60);
 
 const PREFIX: &str = "measure-proxy";
 const BARE: &str = "measure-proxy-bare";
@@ -76,13 +71,4 @@ fn at_rate(launch: Launch, rate: Option<f64>) -> Launch {
         Some(rate) => launch.args(["--rate", &rate.to_string()]),
         None => launch,
     }
-}
-
-async fn complete(launch: Launch, within: Duration, output: &Path) -> anyhow::Result<Summary> {
-    let milliseconds = within.as_millis().to_string();
-    launch
-        .args(["--milliseconds", &milliseconds])
-        .complete(within + SLACK)
-        .await?;
-    Ok(serde_json::from_str(&fs::read_to_string(output)?)?)
 }

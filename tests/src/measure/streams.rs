@@ -4,9 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use serde_json::json;
 use tapedeck_dev::ports;
-use tapedeck_dev::services::{Issuer, Proxy, ProxyOptions, Target};
 use tokio::net::TcpStream;
 
 use super::Report;
@@ -51,7 +49,9 @@ pub async fn streams(short: bool) -> anyhow::Result<Report> {
         connected.map(drop).map_err(|error| error.to_string())
     };
     target.ready(PATIENCE, listens).await?;
-    let proxy = proxy(&parts, &format!("http://{address}/mcp")).await?;
+    let proxy = parts
+        .proxy(parts.kafka(PREFIX), &format!("http://{address}/mcp"))
+        .await?;
     let through = proxy.endpoint("target");
     let machine = parts.identity.machines().first().context("there is a machine")?;
     let token = parts.identity.machine_token(machine, &through).await?;
@@ -65,11 +65,7 @@ pub async fn streams(short: bool) -> anyhow::Result<Report> {
         .args(["listeners", &through, "--streams", &count.to_string()])
         .start()?;
     within(PATIENCE, async || {
-        let metrics = proxy.service().metrics().await?;
-        let open = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("tapedeck_proxy_streams "));
-        Ok(match open {
+        Ok(match proxy.service().metric("tapedeck_proxy_streams").await? {
             Some(open) if open == count.to_string() => Ok(()),
             open => Err(format!("{open:?} of {count} streams are open")),
         })
@@ -116,27 +112,4 @@ pub async fn streams(short: bool) -> anyhow::Result<Report> {
         "MiB",
     );
     Ok(report)
-}
-
-async fn proxy(parts: &Parts, target: &str) -> anyhow::Result<Proxy> {
-    let options = ProxyOptions {
-        port: None,
-        admin_port: None,
-        kafka: parts.kafka(PREFIX),
-        issuers: vec![Issuer {
-            url: parts.identity.issuer().to_owned(),
-            audiences: Vec::new(),
-            groups_claim: None,
-        }],
-        targets: vec![Target {
-            name: "target".to_owned(),
-            url: target.to_owned(),
-            allow_groups: vec!["*".to_owned()],
-            credential: None,
-        }],
-        tag_key: None,
-        more: json!({}),
-        environment: Vec::new(),
-    };
-    Ok(Proxy::start(&options, parts.site()).await?)
 }

@@ -80,18 +80,17 @@ fn both_services_say_that_they_are_healthy_and_what_they_have_done() -> Result<(
                 "{path}"
             );
         }
-        let proxy = deck.proxy.service().metrics().await?;
+        let missing = deck
+            .proxy
+            .service()
+            .metric(r#"tapedeck_proxy_refusals_total{reason="missing"}"#)
+            .await?;
+        assert_eq!(missing.as_deref(), Some("1"));
+        let rows = deck.consumer.service().metric("tapedeck_consumer_rows_total").await?;
         assert!(
-            proxy.contains(r#"tapedeck_proxy_refusals_total{reason="missing"} 1"#),
-            "{proxy}"
-        );
-        let consumer = deck.consumer.service().metrics().await?;
-        let rows = consumer
-            .lines()
-            .find_map(|line| line.strip_prefix("tapedeck_consumer_rows_total "));
-        assert!(
-            rows.is_some_and(|rows| rows.parse::<u64>().is_ok_and(|rows| rows > 0)),
-            "{consumer}"
+            rows.as_deref()
+                .is_some_and(|rows| rows.parse::<u64>().is_ok_and(|rows| rows > 0)),
+            "{rows:?}"
         );
         deck.finish().await?;
         Ok(())

@@ -20,21 +20,12 @@ fn a_session_goes_on_at_another_replica_and_is_one_session_on_record() -> Result
             },
         )
         .await?;
-        let issuer = Issuer {
-            url: parts.identity.issuer().to_owned(),
-            audiences: vec![AUDIENCE.to_owned()],
-            groups_claim: None,
-        };
+        let issuer = Issuer::new(parts.identity.issuer(), [AUDIENCE]);
         let replica = Proxy::start(
             &ProxyOptions {
-                port: None,
-                admin_port: None,
-                kafka: deck.kafka.clone(),
-                issuers: vec![issuer],
                 targets,
-                tag_key: None,
-                more: json!({}),
                 environment: shared_key,
+                ..ProxyOptions::new(deck.kafka.clone(), issuer)
             },
             parts.site(),
         )

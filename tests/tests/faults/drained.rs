@@ -11,7 +11,7 @@ use tapedeck_tests::{Tape, until};
 
 use crate::load::Seen;
 use crate::oracle::judge;
-use crate::stage::{CALLERS, Front, Scene, on_stage};
+use crate::stage::{CALLERS, Front, Scene, on_stage, stopped};
 
 #[test]
 fn stopping_under_calls_finishes_cuts_and_seals_and_loses_none() -> anyhow::Result<()> {
@@ -32,8 +32,7 @@ fn stopping_under_calls_finishes_cuts_and_seals_and_loses_none() -> anyhow::Resu
         let load = front.load(32, Duration::from_millis(5))?;
         load.more_answers(300).await?;
 
-        let ended = front.proxy.service().stop().await;
-        ensure!(ended.success(), "the proxy ended with {ended}");
+        stopped(&front.proxy).await?;
         let calls = load.finish().await;
         let cut = held.await??;
         ensure!(cut.status == 502, "{}", cut.text());
@@ -56,9 +55,7 @@ fn stopping_under_calls_finishes_cuts_and_seals_and_loses_none() -> anyhow::Resu
             );
         }
 
-        let consumer = scene.loader.start(None)?;
-        scene.settled().await?;
-        ensure!(consumer.stop().await?.success(), "the consumer did not end well");
+        scene.load().await?;
         let tape = judge(&scene, &calls, &front.probe.echoes().await?).await?;
         let ends: Vec<&str> = tape
             .rows

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use tapedeck_dev::broker::{Broker, BrokerKind};
 use tapedeck_schemas::Kind;
-use tapedeck_tests::{Tape, until};
+use tapedeck_tests::{Tape, metric_is};
 use uuid::Uuid;
 
 use crate::load::{Call, Load, Seen};
 use crate::oracle::judge;
-use crate::stage::{CALLERS, Front, Scene, on_stage};
+use crate::stage::{CALLERS, Front, Scene, Stage, on_stage, stopped};
 
 /// How many seconds Kafka is away; 15 without it.
 const SECONDS: &str = "TAPEDECK_AWAY_SECONDS";
@@ -49,19 +49,7 @@ fn without_kafka_required_calls_are_refused_and_none_is_lost() -> anyhow::Result
 fn without_kafka_spooled_calls_go_on_and_none_is_lost() -> anyhow::Result<()> {
     on_stage(async |stage| {
         let broker = stage.another_broker(BrokerKind::Apache).await?;
-        let scene = Scene::set(stage, "away_spooled", &broker, stage.clickhouse().await?).await?;
-        let front = Front::recording(stage, &scene, CALLERS, "spooled").await?;
-        let load = front.load(8, Duration::from_millis(25))?;
-        load.more_answers(100).await?;
-        broker.kill();
-        load.more_answers(200).await?;
-        away().await?;
-        load.more_answers(100).await?;
-        back(&broker, &front, &load).await?;
-        drained(&front).await?;
-
-        let calls = finished(&scene, &front, load).await?;
-        none_failed(&calls)?;
+        let (scene, front, calls) = ridden_out(stage, &broker, "away_spooled", "spooled").await?;
         judge(&scene, &calls, &front.probe.echoes().await?).await?;
         Ok(())
     })
@@ -71,18 +59,7 @@ fn without_kafka_spooled_calls_go_on_and_none_is_lost() -> anyhow::Result<()> {
 fn without_kafka_best_effort_calls_go_on_and_what_is_lost_is_counted() -> anyhow::Result<()> {
     on_stage(async |stage| {
         let broker = stage.another_broker(BrokerKind::Apache).await?;
-        let scene = Scene::set(stage, "away_best_effort", &broker, stage.clickhouse().await?).await?;
-        let front = Front::recording(stage, &scene, CALLERS, "best_effort").await?;
-        let load = front.load(8, Duration::from_millis(25))?;
-        load.more_answers(100).await?;
-        broker.kill();
-        load.more_answers(200).await?;
-        away().await?;
-        load.more_answers(100).await?;
-        back(&broker, &front, &load).await?;
-
-        let calls = finished(&scene, &front, load).await?;
-        none_failed(&calls)?;
+        let (scene, front, calls) = ridden_out(stage, &broker, "away_best_effort", "best_effort").await?;
         let tape = Tape::read(&scene.kafka, &scene.database).await?;
         tape.verify()?;
         judge_losses(&tape, &calls, &front.probe.echoes().await?)
@@ -106,12 +83,35 @@ fn a_proxy_that_is_killed_under_calls_with_a_spool_loses_none() -> anyhow::Resul
         }
         load.more_answers(100).await?;
         back(&broker, &front, &load).await?;
-        drained(&front).await?;
 
         let calls = finished(&scene, &front, load).await?;
         judge(&scene, &calls, &front.probe.echoes().await?).await?;
         Ok(())
     })
+}
+
+/// Kafka goes and comes back under calls that are recorded in a way which lets all of them go on.
+async fn ridden_out(
+    stage: &Stage,
+    broker: &Broker,
+    name: &str,
+    record: &str,
+) -> anyhow::Result<(Scene, Front, Vec<Call>)> {
+    let scene = Scene::set(stage, name, broker, stage.clickhouse().await?).await?;
+    let front = Front::recording(stage, &scene, CALLERS, record).await?;
+    let load = front.load(8, Duration::from_millis(25))?;
+    load.more_answers(100).await?;
+    broker.kill();
+    load.more_answers(200).await?;
+    away().await?;
+    load.more_answers(100).await?;
+    back(broker, &front, &load).await?;
+
+    let calls = finished(&scene, &front, load).await?;
+    if let Some(call) = calls.iter().find(|call| !matches!(call.seen, Seen::Answered(_))) {
+        bail!("“{}” was not answered: {}", call.text, call.seen);
+    }
+    Ok((scene, front, calls))
 }
 
 /// As long as the fault lasts.
@@ -132,37 +132,14 @@ async fn back(broker: &Broker, front: &Front, load: &Load) -> anyhow::Result<()>
     load.more_answers(100).await
 }
 
-/// Until the proxy's spool is empty.
-async fn drained(front: &Front) -> anyhow::Result<()> {
-    until(async || {
-        let metrics = front.proxy.service().metrics().await?;
-        let spool = metrics
-            .lines()
-            .find(|line| line.starts_with("tapedeck_recorder_spool_bytes "));
-        Ok(match spool.and_then(|line| line.split_whitespace().nth(1)) {
-            Some("0") => Ok(()),
-            other => Err(format!("the spool holds {other:?} bytes")),
-        })
-    })
-    .await
-}
-
 /// Ends the calls, and the proxy in order, so that all that it has is in the log; then loads it.
 async fn finished(scene: &Scene, front: &Front, load: Load) -> anyhow::Result<Vec<Call>> {
     let calls = load.finish().await;
-    let ended = front.proxy.service().stop().await;
-    ensure!(ended.success(), "the proxy ended with {ended}");
-    let consumer = scene.loader.start(None)?;
-    scene.settled().await?;
-    ensure!(consumer.stop().await?.success(), "the consumer did not end well");
+    // A spool is drained before Kafka has it all, and nothing is spooled after that.
+    metric_is(front.proxy.service(), "tapedeck_recorder_spool_bytes", "0").await?;
+    stopped(&front.proxy).await?;
+    scene.load().await?;
     Ok(calls)
-}
-
-fn none_failed(calls: &[Call]) -> anyhow::Result<()> {
-    match calls.iter().find(|call| !matches!(call.seen, Seen::Answered(_))) {
-        None => Ok(()),
-        Some(call) => anyhow::bail!("“{}” was not answered: {}", call.text, call.seen),
-    }
 }
 
 /// What an answered call has not on record is counted: by gap frames, or by a segment's opener that names it as lost. All

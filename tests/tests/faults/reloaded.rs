@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tapedeck_tests::until;
+use tapedeck_tests::metric_is;
 
 use crate::load::Seen;
 use crate::oracle::judge;
-use crate::stage::{CALLERS, Front, Scene, on_stage};
+use crate::stage::{CALLERS, Front, Scene, on_stage, stopped};
 
 const ROUNDS: usize = 2;
 
@@ -68,11 +68,8 @@ fn changing_the_configuration_under_calls_costs_none() -> anyhow::Result<()> {
         for call in &calls {
             ensure!(matches!(call.seen, Seen::Answered(_)), "“{}”: {}", call.text, call.seen);
         }
-        let ended = front.proxy.service().stop().await;
-        ensure!(ended.success(), "the proxy ended with {ended}");
-        let consumer = scene.loader.start(None)?;
-        scene.settled().await?;
-        ensure!(consumer.stop().await?.success(), "the consumer did not end well");
+        stopped(&front.proxy).await?;
+        scene.load().await?;
         judge(&scene, &calls, &front.probe.echoes().await?).await?;
         Ok(())
     })
@@ -80,18 +77,8 @@ fn changing_the_configuration_under_calls_costs_none() -> anyhow::Result<()> {
 
 /// Until so many reloads have come to this.
 async fn counted(front: &Front, outcome: &str, times: usize) -> anyhow::Result<()> {
-    let line = format!("tapedeck_proxy_config_reloads_total{{outcome=\"{outcome}\"}} {times}");
-    until(async || {
-        let metrics = front.proxy.service().metrics().await?;
-        let said = metrics
-            .lines()
-            .find(|said| said.starts_with(line.split(' ').next().unwrap_or_default()));
-        Ok(match said {
-            Some(said) if said == line => Ok(()),
-            said => Err(format!("{said:?} is not {line}")),
-        })
-    })
-    .await
+    let series = format!("tapedeck_proxy_config_reloads_total{{outcome=\"{outcome}\"}}");
+    metric_is(front.proxy.service(), &series, &times.to_string()).await
 }
 
 /// Replaces the file by a link, through a link to a folder.

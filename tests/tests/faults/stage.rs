@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
@@ -171,6 +171,14 @@ impl Scene {
         .await
     }
 
+    /// Loads all that the topic holds, by a consumer that then ends.
+    pub(crate) async fn load(&self) -> anyhow::Result<()> {
+        let consumer = self.loader.start(None)?;
+        self.settled().await?;
+        ensure!(consumer.stop().await?.success(), "the consumer did not end well");
+        Ok(())
+    }
+
     /// Partitions whose end is not committed.
     async fn behind(&self) -> anyhow::Result<Vec<String>> {
         let (brokers, topic, group) = (
@@ -258,6 +266,13 @@ impl Front {
     }
 }
 
+/// Stops a proxy in order: all that it has is in the log then.
+pub(crate) async fn stopped(proxy: &Proxy) -> anyhow::Result<()> {
+    let ended = proxy.service().stop().await;
+    ensure!(ended.success(), "the proxy ended with {ended}");
+    Ok(())
+}
+
 /// A proxy before the target `probe`, which is at `url`, and tokens of so many callers.
 pub(crate) async fn proxy_before(
     stage: &Stage,
@@ -266,11 +281,7 @@ pub(crate) async fn proxy_before(
     url: &str,
     record: &str,
 ) -> anyhow::Result<(Proxy, Vec<AccessToken>)> {
-    let issuer = Issuer {
-        url: stage.identity.issuer().to_owned(),
-        audiences: Vec::new(),
-        groups_claim: None,
-    };
+    let issuer = Issuer::new(stage.identity.issuer(), []);
     let target = Target {
         name: "probe".to_owned(),
         url: url.to_owned(),
@@ -282,18 +293,13 @@ pub(crate) async fn proxy_before(
         "record": record, "allow_single_copy": true,
     });
     let options = ProxyOptions {
-        port: None,
-        admin_port: None,
-        kafka: scene.kafka.clone(),
-        issuers: vec![issuer],
         targets: vec![target],
-        tag_key: None,
         more: json!({
             "kafka": { "options": { "reconnect.backoff.max.ms": "500" } },
             "spool": { "dir": "spool" },
             "target": [as_recorded],
         }),
-        environment: Vec::new(),
+        ..ProxyOptions::new(scene.kafka.clone(), issuer)
     };
     let proxy = Proxy::start(&options, stage.site()).await?;
     let endpoint = proxy.endpoint("probe");

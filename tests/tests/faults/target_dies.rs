@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::stage::{CALLERS, Scene, on_stage, proxy_before};
+use crate::stage::{CALLERS, Scene, on_stage, proxy_before, stopped};
 use crate::streamer::Streamer;
 use crate::streams::{Ended, Era, Streamed, call, judge};
 
@@ -58,12 +58,8 @@ fn a_target_that_dies_in_mid_stream_cuts_its_answers_and_the_record_says_so() ->
         counts.wait_for(|(whole, _)| *whole >= goal).await?;
         stop.cancel();
         let calls: Vec<Streamed> = clients.join_all().await.into_iter().flatten().collect();
-        let stopped = proxy.service().stop().await;
-        ensure!(stopped.success(), "the proxy ended with {stopped}");
-
-        let consumer = scene.loader.start(None)?;
-        scene.settled().await?;
-        ensure!(consumer.stop().await?.success(), "the consumer did not end well");
+        stopped(&proxy).await?;
+        scene.load().await?;
         let tape = Tape::read(&scene.kafka, &scene.database).await?;
         tape.verify()?;
         judge(&tape, &calls, &target.texts())?;

@@ -1,11 +1,11 @@
 //! Clients go away in the middle of their answers, many at once, in both eras' meaning.
 
-use anyhow::{Context as _, ensure};
-use tapedeck_tests::{Tape, until};
+use anyhow::ensure;
+use tapedeck_tests::{Tape, metric_is};
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::stage::{CALLERS, Scene, on_stage, proxy_before};
+use crate::stage::{CALLERS, Scene, on_stage, proxy_before, stopped};
 use crate::streamer::{FIRST, Streamer};
 use crate::streams::{Ended, Era, Streamed, call, judge};
 
@@ -40,26 +40,12 @@ fn clients_that_vanish_cancel_in_one_era_and_in_the_other_leave_their_answers_to
         target.hold(false);
         counts.wait_for(|counts| counts.finished == OF_EACH).await?;
         // The proxy has read them to their end, and serves on.
-        until(async || {
-            let metrics = proxy.service().metrics().await?;
-            let line = metrics
-                .lines()
-                .find(|line| line.starts_with("tapedeck_proxy_in_flight "));
-            Ok(match line.context("it counts")? {
-                "tapedeck_proxy_in_flight 0" => Ok(()),
-                other => Err(other.to_owned()),
-            })
-        })
-        .await?;
+        metric_is(proxy.service(), "tapedeck_proxy_in_flight", "0").await?;
         for era in [Era::Legacy, Era::Modern] {
             calls.push(call(&endpoint, &tokens[0], era, format!("after, {era:?}"), None).await);
         }
-        let stopped = proxy.service().stop().await;
-        ensure!(stopped.success(), "the proxy ended with {stopped}");
-
-        let consumer = scene.loader.start(None)?;
-        scene.settled().await?;
-        ensure!(consumer.stop().await?.success(), "the consumer did not end well");
+        stopped(&proxy).await?;
+        scene.load().await?;
         let tape = Tape::read(&scene.kafka, &scene.database).await?;
         tape.verify()?;
         judge(&tape, &calls, &target.texts())?;

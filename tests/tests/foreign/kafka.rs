@@ -38,21 +38,16 @@ struct Refused {
 async fn is_refused(parts: &Parts, secured: &Secured, kafka: Value, password: &str, expected: Refused) -> Result<()> {
     let probe = parts.probe(ProbeOptions::default()).await?;
     let options = ProxyOptions {
-        port: None,
-        admin_port: None,
-        kafka: Kafka {
-            brokers: secured.broker.scram(),
-            topic_prefix: PREFIX.to_owned(),
-        },
-        issuers: vec![Issuer {
-            url: parts.identity.issuer().to_owned(),
-            audiences: vec![AUDIENCE.to_owned()],
-            groups_claim: None,
-        }],
         targets: vec![target("probe", probe.url())],
-        tag_key: None,
         more: json!({ "kafka": kafka }),
         environment: vec![(VARIABLE.to_owned(), password.to_owned())],
+        ..ProxyOptions::new(
+            Kafka {
+                brokers: secured.broker.scram(),
+                topic_prefix: PREFIX.to_owned(),
+            },
+            Issuer::new(parts.identity.issuer(), [AUDIENCE]),
+        )
     };
     let proxy = Proxy::start_unready(&options, parts.site()).await?;
     let token = parts.token("alice").await?;

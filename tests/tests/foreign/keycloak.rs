@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Value, json};
+use tapedeck_dev::keycloak::Keycloak;
 use tapedeck_dev::mcp::{Call, Caller, Visit};
-use tapedeck_tests::{AUDIENCE, Client, Deck, DeckOptions, parts, run, target, until, within};
+use tapedeck_tests::{AUDIENCE, Client, Deck, DeckOptions, Parts, metric_is, parts, run, target, within};
 
 use crate::authority::file;
 use crate::credentials::CLIENT_SECRET;
@@ -20,6 +21,18 @@ const ASKING: Duration = Duration::from_secs(30);
 
 fn keycloak_issuer(url: &str) -> Value {
     json!({ "url": url, "audience": AUDIENCE, "groups_claim": "groups", "tenant_claim": "org.id" })
+}
+
+/// Parts whose proxy takes tokens of that realm.
+async fn deck_of(parts: &'static Parts, keycloak: &Keycloak, realm: &str) -> Result<Deck> {
+    Deck::with(
+        parts,
+        DeckOptions {
+            proxy: json!({ "issuer": [keycloak_issuer(&keycloak.issuer(realm))] }),
+            ..DeckOptions::of(vec![target("probe", parts.probe.url())])
+        },
+    )
+    .await
 }
 
 async fn answer(deck: &Deck, token: &str) -> Result<u16> {
@@ -91,14 +104,7 @@ fn a_new_key_of_keycloak_is_found_beside_the_old_one_and_a_withdrawn_one_is_not_
     run(async {
         let parts = parts().await?;
         let keycloak = keycloak(parts).await?;
-        let deck = Deck::with(
-            parts,
-            DeckOptions {
-                proxy: json!({ "issuer": [keycloak_issuer(&keycloak.issuer(ELSEWHERE))] }),
-                ..DeckOptions::of(vec![target("probe", parts.probe.url())])
-            },
-        )
-        .await?;
+        let deck = deck_of(parts, keycloak, ELSEWHERE).await?;
         let before = keycloak.user_token(ELSEWHERE, "agent", "alice").await?;
         let mut client = Client::bearer(&deck.proxy.endpoint("probe"), before.as_str())?;
         client.initialize().await?;
@@ -167,16 +173,7 @@ fn a_token_of_keycloak_that_is_revoked_ends_its_stream_and_groups_may_come_from_
 
         let listener = client.clone();
         let listening = tokio::spawn(async move { listener.send(Method::GET, None).await });
-        until(async || {
-            let metrics = deck.proxy.service().metrics().await?;
-            let is_open = metrics.lines().any(|line| line == "tapedeck_proxy_streams 1");
-            Ok(if is_open {
-                Ok(())
-            } else {
-                Err("no stream is open".to_owned())
-            })
-        })
-        .await?;
+        metric_is(deck.proxy.service(), "tapedeck_proxy_streams", "1").await?;
         keycloak.revoke(REALM, "agent-of-few-words", &token).await?;
         assert!(listening.await?.is_err(), "it is cut");
         within(Duration::from_secs(20), async || {
@@ -202,14 +199,7 @@ fn a_token_that_keycloak_has_bound_to_a_key_is_good_with_a_proof_of_it_and_with_
     run(async {
         let parts = parts().await?;
         let keycloak = keycloak(parts).await?;
-        let deck = Deck::with(
-            parts,
-            DeckOptions {
-                proxy: json!({ "issuer": [keycloak_issuer(&keycloak.issuer(REALM))] }),
-                ..DeckOptions::of(vec![target("probe", parts.probe.url())])
-            },
-        )
-        .await?;
+        let deck = deck_of(parts, keycloak, REALM).await?;
         let endpoint = deck.proxy.endpoint("probe");
         let device = Device::new()?;
         let asking = device.proof(&keycloak.token_endpoint(REALM), None, None)?;

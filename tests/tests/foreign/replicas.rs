@@ -44,18 +44,9 @@ fn a_session_goes_on_at_another_proxy_with_tls_and_the_balancers_word_on_the_cli
         )
         .await?;
         let other = ProxyOptions {
-            port: None,
-            admin_port: None,
-            kafka: deck.kafka.clone(),
-            issuers: vec![Issuer {
-                url: parts.identity.issuer().to_owned(),
-                audiences: vec![AUDIENCE.to_owned()],
-                groups_claim: None,
-            }],
             targets,
-            tag_key: None,
             more: settings,
-            environment: Vec::new(),
+            ..ProxyOptions::new(deck.kafka.clone(), Issuer::new(parts.identity.issuer(), [AUDIENCE]))
         };
         let other = Proxy::start(&other, parts.site()).await?;
         let here = Originator::start(authority.client()?, port(&deck.proxy)?).await?;

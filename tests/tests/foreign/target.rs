@@ -126,18 +126,8 @@ fn a_topic_of_a_single_copy_is_refused_to_a_target_that_does_not_allow_it() -> R
             "name": "easy", "url": probe.url(), "allow_groups": ["engineers"], "allow_single_copy": true,
         });
         let options = ProxyOptions {
-            port: None,
-            admin_port: None,
-            kafka: deck.kafka.clone(),
-            issuers: vec![Issuer {
-                url: parts.identity.issuer().to_owned(),
-                audiences: vec![AUDIENCE.to_owned()],
-                groups_claim: None,
-            }],
-            targets: Vec::new(),
-            tag_key: None,
             more: json!({ "target": [careful, easy] }),
-            environment: Vec::new(),
+            ..ProxyOptions::new(deck.kafka.clone(), Issuer::new(parts.identity.issuer(), [AUDIENCE]))
         };
         let proxy = Proxy::start_unready(&options, parts.site()).await?;
         let ready = format!("{}/readyz", proxy.service().admin());

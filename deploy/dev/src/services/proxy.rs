@@ -29,6 +29,17 @@ pub struct Issuer {
     pub groups_claim: Option<String>,
 }
 
+impl Issuer {
+    /// The issuer at `url`, whose tokens name their groups in `groups` and one of `audiences`, if there are any, in `aud`.
+    pub fn new<'a>(url: &str, audiences: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            url: url.to_owned(),
+            audiences: audiences.into_iter().map(str::to_owned).collect(),
+            groups_claim: None,
+        }
+    }
+}
+
 /// What the proxy shows to a target.
 #[derive(Clone)]
 pub struct Credential {
@@ -81,6 +92,22 @@ pub struct ProxyOptions {
     pub more: Value,
     /// What it finds in its environment beside ours.
     pub environment: Vec<(String, String)>,
+}
+
+impl ProxyOptions {
+    /// A proxy for tokens of that issuer, on any free ports, with a key of its own and nothing behind it yet.
+    pub fn new(kafka: Kafka, issuer: Issuer) -> Self {
+        Self {
+            port: None,
+            admin_port: None,
+            kafka,
+            issuers: vec![issuer],
+            targets: Vec::new(),
+            tag_key: None,
+            more: Value::Null,
+            environment: Vec::new(),
+        }
+    }
 }
 
 /// A running proxy. It ends when this is dropped.
