@@ -61,8 +61,20 @@ pub fn run(brokers: &str, topic: &str, records: &Records) -> anyhow::Result<Summ
         .set("enable.idempotence", "true")
         .set("partitioner", "murmur2")
         .set("linger.ms", "0")
+        // What comes while a request is under way goes with the next one. With several under way, each has one record,
+        // and a broker takes fewer of those a second than these rates.
+        .set("max.in.flight.requests.per.connection", "1")
         .create_with_context(Reports(reports))?;
     let payload = vec![b'x'; records.bytes];
+    let publish = |due: Instant| {
+        let record = BaseRecord::with_opaque_to(topic, Box::new(due))
+            .key("key")
+            .payload(&payload);
+        producer.send(record).map_err(|(error, _)| error)
+    };
+    // Who connects first waits for that, and all that is due meanwhile.
+    publish(Instant::now())?;
+    next(&reported, PATIENCE)?.context("the first record is not acknowledged")?;
     punctual();
     let began = Instant::now();
     let counts_from = began + records.within.mul_f64(WARMING_UP);
@@ -75,10 +87,7 @@ pub fn run(brokers: &str, topic: &str, records: &Records) -> anyhow::Result<Summ
         let over = due >= began + records.within;
         let has_room = waiting < records.in_flight;
         if !over && has_room && due <= Instant::now() {
-            let record = BaseRecord::with_opaque_to(topic, Box::new(due))
-                .key("key")
-                .payload(&payload);
-            producer.send(record).map_err(|(error, _)| error)?;
+            publish(due)?;
             (waiting, sent) = (waiting + 1, sent + 1);
             continue;
         }

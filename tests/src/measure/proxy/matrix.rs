@@ -92,8 +92,7 @@ pub(super) async fn measure(parts: &Parts, stage: &Stage, extent: Extent, report
 /// Calls a second at which latencies are compared: what the slowest contender can do on two busy cores.
 fn rate(bytes: usize, concurrency: usize) -> f64 {
     match (concurrency, bytes > KIBIBYTE) {
-        (1, false) => 400.0,
-        (1, true) => 200.0,
+        (1, _) => 100.0,
         (_, false) => 1_500.0,
         (_, true) => 400.0,
     }
