@@ -7,104 +7,168 @@ use ipnet::IpNet;
 use tapedeck_config::{ByteSize, Field, FromToml, Kafka, Node, OneOrMany, Reader, SecretSource, Section};
 use url::Url;
 
-pub(super) struct RawConfig<'a> {
-    pub(super) listen: Field<'a, SocketAddr>,
-    pub(super) admin_listen: Field<'a, SocketAddr>,
-    pub(super) public_url: Field<'a, Url>,
-    pub(super) trusted_proxies: Field<'a, Vec<IpNet>>,
-    pub(super) proxy_protocol: Field<'a, bool>,
-    pub(super) client_cert_header: Field<'a, bool>,
-    pub(super) allowed_origins: Field<'a, Vec<String>>,
-    pub(super) allowed_hosts: Field<'a, Vec<String>>,
-    pub(super) dpop: Field<'a, String>,
-    pub(super) tls: Option<RawServerTls<'a>>,
-    /// `None`: absent or wrong, and reported.
-    pub(super) kafka: Option<Kafka>,
-    pub(super) tag_keys: Option<Field<'a, Vec<SecretSource>>>,
-    pub(super) limits: Option<RawLimits<'a>>,
-    pub(super) spool: Option<RawSpool<'a>>,
-    /// `[telemetry] otlp`.
-    pub(super) otlp: Option<Field<'a, Url>>,
-    pub(super) issuers: Vec<RawIssuer<'a>>,
-    pub(super) targets: Vec<RawTarget<'a>>,
-    /// Where the file as a whole begins.
-    pub(super) span: Range<usize>,
+/// What stands in a section: keys, each read under its own name, so that none can be declared and not read; and after
+/// `also` what is read in another way.
+macro_rules! section {
+    (
+        $(#[$doc:meta])*
+        $name:ident<$life:lifetime> from $section:ident {
+            $($(#[$key_doc:meta])* $key:ident: $type:ty,)*
+        }
+        $(also { $($(#[$other_doc:meta])* $other:ident: $other_type:ty = $read:expr,)+ })?
+    ) => {
+        $(#[$doc])*
+        pub(super) struct $name<$life> {
+            $($(#[$key_doc])* pub(super) $key: Field<$life, $type>,)*
+            $($($(#[$other_doc])* pub(super) $other: $other_type,)+)?
+        }
+
+        impl<$life> $name<$life> {
+            pub(super) fn read($section: &Section<$life>) -> Self {
+                Self {
+                    $($key: $section.field(stringify!($key)),)*
+                    $($($other: $read,)+)?
+                }
+            }
+        }
+    };
 }
 
-/// `[tls]`
-pub(super) struct RawServerTls<'a> {
-    pub(super) own: RawTls<'a>,
-    pub(super) client_ca: Field<'a, PathBuf>,
-    pub(super) client_certificates: Field<'a, String>,
+section! {
+    /// The file.
+    RawConfig<'a> from root {
+        listen: SocketAddr,
+        admin_listen: SocketAddr,
+        public_url: Url,
+        trusted_proxies: Vec<IpNet>,
+        proxy_protocol: bool,
+        client_cert_header: bool,
+        allowed_origins: Vec<String>,
+        allowed_hosts: Vec<String>,
+        dpop: String,
+    } also {
+        tls: Option<RawServerTls<'a>> = root.section("tls").as_ref().map(RawServerTls::read),
+        /// `None`: absent or wrong, and reported.
+        kafka: Option<Kafka> = root
+            .required_section("kafka", "name the brokers, for example brokers = [\"kafka-1:9092\"]")
+            .and_then(|kafka| Kafka::read(&kafka)),
+        tag_keys: Option<Field<'a, Vec<SecretSource>>> =
+            root.section("sessions").map(|sessions| sessions.field("tag_keys")),
+        limits: Option<RawLimits<'a>> = root.section("limits").as_ref().map(RawLimits::read),
+        spool: Option<RawSpool<'a>> = root.section("spool").as_ref().map(RawSpool::read),
+        /// `[telemetry] otlp`.
+        otlp: Option<Field<'a, Url>> = root.section("telemetry").map(|telemetry| telemetry.field("otlp")),
+        issuers: Vec<RawIssuer<'a>> = root.sections("issuer").iter().map(RawIssuer::read).collect(),
+        targets: Vec<RawTarget<'a>> = root.sections("target").iter().map(RawTarget::read).collect(),
+        /// Where the file as a whole begins.
+        span: Range<usize> = root.span(),
+    }
 }
 
+section! {
+    /// `[tls]`
+    RawServerTls<'a> from tls {
+        client_ca: PathBuf,
+        client_certificates: String,
+    } also {
+        own: RawTls<'a> = RawTls {
+            certificate: tls.field("certificate"),
+            key: tls.field("key"),
+        },
+    }
+}
+
+/// A certificate and its key, which are called differently in different places.
 pub(super) struct RawTls<'a> {
     pub(super) certificate: Field<'a, PathBuf>,
     pub(super) key: Field<'a, PathBuf>,
 }
 
-pub(super) struct RawLimits<'a> {
-    pub(super) connections: Field<'a, NonZeroU32>,
-    pub(super) in_flight: Field<'a, NonZeroU32>,
-    pub(super) request_head: Field<'a, ByteSize>,
-    pub(super) request_body: Field<'a, ByteSize>,
-    pub(super) request_bodies: Field<'a, ByteSize>,
-    pub(super) head_time: Field<'a, Duration>,
-    pub(super) body_time: Field<'a, Duration>,
-    pub(super) write_time: Field<'a, Duration>,
-    pub(super) requests_per_second: Field<'a, NonZeroU32>,
-    pub(super) burst: Field<'a, NonZeroU32>,
-    pub(super) call_grace: Field<'a, Duration>,
+section! {
+    /// `[limits]`
+    RawLimits<'a> from limits {
+        connections: NonZeroU32,
+        in_flight: NonZeroU32,
+        request_head: ByteSize,
+        request_body: ByteSize,
+        request_bodies: ByteSize,
+        head_time: Duration,
+        body_time: Duration,
+        write_time: Duration,
+        requests_per_second: NonZeroU32,
+        burst: NonZeroU32,
+        call_grace: Duration,
+    }
 }
 
-pub(super) struct RawSpool<'a> {
-    pub(super) dir: Field<'a, PathBuf>,
-    pub(super) max_bytes: Field<'a, ByteSize>,
+section! {
+    /// `[spool]`
+    RawSpool<'a> from spool {
+        dir: PathBuf,
+        max_bytes: ByteSize,
+    }
 }
 
-pub(super) struct RawIssuer<'a> {
-    /// As text: an issuer is compared byte for byte, and a parsed URL is not what was written.
-    pub(super) url: Field<'a, String>,
-    pub(super) audience: Field<'a, OneOrMany<String>>,
-    pub(super) groups_claim: Field<'a, String>,
-    pub(super) groups_from: Field<'a, String>,
-    pub(super) introspection: Option<RawIntrospection<'a>>,
-    pub(super) tenant: Field<'a, String>,
-    pub(super) tenant_claim: Field<'a, String>,
+section! {
+    /// `[[issuer]]`
+    RawIssuer<'a> from issuer {
+        /// As text: an issuer is compared byte for byte, and a parsed URL is not what was written.
+        url: String,
+        audience: OneOrMany<String>,
+        groups_claim: String,
+        groups_from: String,
+        tenant: String,
+        tenant_claim: String,
+    } also {
+        introspection: Option<RawIntrospection<'a>> =
+            issuer.section("introspection").as_ref().map(RawIntrospection::read),
+    }
 }
 
-pub(super) struct RawIntrospection<'a> {
-    pub(super) client_id: Field<'a, String>,
-    pub(super) client_secret: Field<'a, SecretSource>,
-    pub(super) endpoint: Field<'a, Url>,
-    pub(super) tokens: Field<'a, String>,
-    pub(super) keep: Field<'a, Duration>,
+section! {
+    /// `[issuer.introspection]`
+    RawIntrospection<'a> from asked {
+        client_id: String,
+        client_secret: SecretSource,
+        endpoint: Url,
+        tokens: String,
+        keep: Duration,
+    }
 }
 
-pub(super) struct RawTarget<'a> {
-    pub(super) name: Field<'a, String>,
-    pub(super) url: Field<'a, Url>,
-    pub(super) transport: Field<'a, String>,
-    pub(super) program: RawProgram<'a>,
-    pub(super) ca: Field<'a, PathBuf>,
-    pub(super) audience: Field<'a, OneOrMany<String>>,
-    pub(super) allow_groups: Field<'a, Vec<String>>,
-    pub(super) record: Field<'a, String>,
-    pub(super) allow_single_copy: Field<'a, bool>,
-    /// `client_certificate` and `client_key`.
-    pub(super) client: RawTls<'a>,
-    pub(super) credential: Option<RawCredential<'a>>,
+section! {
+    /// `[[target]]`
+    RawTarget<'a> from target {
+        name: String,
+        url: Url,
+        transport: String,
+        ca: PathBuf,
+        audience: OneOrMany<String>,
+        allow_groups: Vec<String>,
+        record: String,
+        allow_single_copy: bool,
+    } also {
+        program: RawProgram<'a> = RawProgram::read(target),
+        /// `client_certificate` and `client_key`.
+        client: RawTls<'a> = RawTls {
+            certificate: target.field("client_certificate"),
+            key: target.field("client_key"),
+        },
+        credential: Option<RawCredential<'a>> = target.section("credential").as_ref().map(RawCredential::read),
+    }
 }
 
-/// A target that is a process.
-pub(super) struct RawProgram<'a> {
-    pub(super) command: Field<'a, String>,
-    pub(super) args: Field<'a, Vec<String>>,
-    pub(super) env: Field<'a, Vec<String>>,
-    pub(super) per: Field<'a, String>,
-    pub(super) processes: Field<'a, NonZeroU32>,
-    pub(super) memory: Field<'a, ByteSize>,
-    pub(super) open_files: Field<'a, NonZeroU32>,
+section! {
+    /// The keys of a `[[target]]` that is a process.
+    RawProgram<'a> from target {
+        command: String,
+        args: Vec<String>,
+        env: Vec<String>,
+        per: String,
+        processes: NonZeroU32,
+        memory: ByteSize,
+        open_files: NonZeroU32,
+    }
 }
 
 impl RawProgram<'_> {
@@ -124,24 +188,31 @@ impl RawProgram<'_> {
     }
 }
 
-pub(super) struct RawCredential<'a> {
-    pub(super) header: Field<'a, String>,
-    pub(super) prefix: Field<'a, Prefix>,
-    pub(super) env: Field<'a, String>,
-    pub(super) file: Field<'a, PathBuf>,
-    pub(super) users: Field<'a, PathBuf>,
-    pub(super) oauth: Option<RawOAuth<'a>>,
-    pub(super) span: Range<usize>,
+section! {
+    /// `credential` of a target.
+    RawCredential<'a> from credential {
+        header: String,
+        prefix: Prefix,
+        env: String,
+        file: PathBuf,
+        users: PathBuf,
+    } also {
+        oauth: Option<RawOAuth<'a>> = credential.section("oauth").as_ref().map(RawOAuth::read),
+        span: Range<usize> = credential.span(),
+    }
 }
 
-pub(super) struct RawOAuth<'a> {
-    pub(super) grant: Field<'a, String>,
-    pub(super) token_url: Field<'a, Url>,
-    pub(super) client_id: Field<'a, String>,
-    pub(super) client_secret: Field<'a, SecretSource>,
-    pub(super) scope: Field<'a, String>,
-    pub(super) audience: Field<'a, String>,
-    pub(super) resource: Field<'a, String>,
+section! {
+    /// `[target.credential.oauth]`
+    RawOAuth<'a> from oauth {
+        grant: String,
+        token_url: Url,
+        client_id: String,
+        client_secret: SecretSource,
+        scope: String,
+        audience: String,
+        resource: String,
+    }
 }
 
 /// What stands before a secret; may be empty, unlike other strings.
@@ -150,118 +221,5 @@ pub(super) struct Prefix(pub(super) String);
 impl FromToml for Prefix {
     fn from_toml(node: &Node<'_>) -> Option<Self> {
         node.text("a string").map(|text| Self(text.to_owned()))
-    }
-}
-
-impl<'a> RawConfig<'a> {
-    pub(super) fn read(root: &Section<'a>) -> Self {
-        let kafka = root.required_section("kafka", "name the brokers, for example brokers = [\"kafka-1:9092\"]");
-        Self {
-            listen: root.field("listen"),
-            admin_listen: root.field("admin_listen"),
-            public_url: root.field("public_url"),
-            trusted_proxies: root.field("trusted_proxies"),
-            proxy_protocol: root.field("proxy_protocol"),
-            client_cert_header: root.field("client_cert_header"),
-            allowed_origins: root.field("allowed_origins"),
-            allowed_hosts: root.field("allowed_hosts"),
-            dpop: root.field("dpop"),
-            tls: root.section("tls").map(|tls| RawServerTls {
-                own: RawTls {
-                    certificate: tls.field("certificate"),
-                    key: tls.field("key"),
-                },
-                client_ca: tls.field("client_ca"),
-                client_certificates: tls.field("client_certificates"),
-            }),
-            kafka: kafka.and_then(|kafka| Kafka::read(&kafka)),
-            tag_keys: root.section("sessions").map(|sessions| sessions.field("tag_keys")),
-            limits: root.section("limits").map(|limits| RawLimits {
-                connections: limits.field("connections"),
-                in_flight: limits.field("in_flight"),
-                request_head: limits.field("request_head"),
-                request_body: limits.field("request_body"),
-                request_bodies: limits.field("request_bodies"),
-                head_time: limits.field("head_time"),
-                body_time: limits.field("body_time"),
-                write_time: limits.field("write_time"),
-                requests_per_second: limits.field("requests_per_second"),
-                burst: limits.field("burst"),
-                call_grace: limits.field("call_grace"),
-            }),
-            spool: root.section("spool").map(|spool| RawSpool {
-                dir: spool.field("dir"),
-                max_bytes: spool.field("max_bytes"),
-            }),
-            otlp: root.section("telemetry").map(|telemetry| telemetry.field("otlp")),
-            issuers: root.sections("issuer").iter().map(RawIssuer::read).collect(),
-            targets: root.sections("target").iter().map(RawTarget::read).collect(),
-            span: root.span(),
-        }
-    }
-}
-
-impl<'a> RawIssuer<'a> {
-    fn read(section: &Section<'a>) -> Self {
-        Self {
-            url: section.field("url"),
-            audience: section.field("audience"),
-            groups_claim: section.field("groups_claim"),
-            groups_from: section.field("groups_from"),
-            introspection: section.section("introspection").map(|asked| RawIntrospection {
-                client_id: asked.field("client_id"),
-                client_secret: asked.field("client_secret"),
-                endpoint: asked.field("endpoint"),
-                tokens: asked.field("tokens"),
-                keep: asked.field("keep"),
-            }),
-            tenant: section.field("tenant"),
-            tenant_claim: section.field("tenant_claim"),
-        }
-    }
-}
-
-impl<'a> RawTarget<'a> {
-    fn read(section: &Section<'a>) -> Self {
-        Self {
-            name: section.field("name"),
-            url: section.field("url"),
-            transport: section.field("transport"),
-            program: RawProgram {
-                command: section.field("command"),
-                args: section.field("args"),
-                env: section.field("env"),
-                per: section.field("per"),
-                processes: section.field("processes"),
-                memory: section.field("memory"),
-                open_files: section.field("open_files"),
-            },
-            ca: section.field("ca"),
-            audience: section.field("audience"),
-            allow_groups: section.field("allow_groups"),
-            record: section.field("record"),
-            allow_single_copy: section.field("allow_single_copy"),
-            client: RawTls {
-                certificate: section.field("client_certificate"),
-                key: section.field("client_key"),
-            },
-            credential: section.section("credential").map(|credential| RawCredential {
-                header: credential.field("header"),
-                prefix: credential.field("prefix"),
-                env: credential.field("env"),
-                file: credential.field("file"),
-                users: credential.field("users"),
-                oauth: credential.section("oauth").map(|oauth| RawOAuth {
-                    grant: oauth.field("grant"),
-                    token_url: oauth.field("token_url"),
-                    client_id: oauth.field("client_id"),
-                    client_secret: oauth.field("client_secret"),
-                    scope: oauth.field("scope"),
-                    audience: oauth.field("audience"),
-                    resource: oauth.field("resource"),
-                }),
-                span: credential.span(),
-            }),
-        }
     }
 }
