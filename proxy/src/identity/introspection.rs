@@ -10,7 +10,6 @@ use serde_json::{Map, Value};
 use tapedeck_asker::issuer::Client;
 use tapedeck_asker::strict_json;
 use url::form_urlencoded;
-use zeroize::Zeroizing;
 
 use super::AuthError;
 use super::answers::Answers;
@@ -79,12 +78,10 @@ impl Introspection {
                 None => return Err(self.useless("its metadata name no introspection_endpoint; give `endpoint`")),
             },
         };
-        let form = Zeroizing::new(
-            form_urlencoded::Serializer::new(String::new())
-                .append_pair("token", token)
-                .append_pair("token_type_hint", "access_token")
-                .finish(),
-        );
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", token)
+            .append_pair("token_type_hint", "access_token")
+            .finish();
         let login = basic_login(&self.config.client_id, self.secret.secret().expose_secret());
         let login = login.ok_or_else(|| self.useless("client id and secret are no header field"))?;
         let request = self
@@ -97,7 +94,7 @@ impl Introspection {
                 CONTENT_TYPE,
                 HeaderValue::from_static("application/x-www-form-urlencoded"),
             )
-            .body(form.to_string())
+            .body(form)
             .build()
             .map_err(|_| self.useless("no request can be made of its endpoint"))?;
         let answer = self.desk.ask("introspection", &self.issuer, request).await?;

@@ -173,7 +173,11 @@ impl<M> Lanes<M> {
     pub(super) fn take(&self) -> Vec<M> {
         let lanes = (0..LANES).map(Lane);
         lanes
-            .flat_map(|lane| std::mem::take(&mut self.traffic(lane).waiting))
+            .flat_map(|lane| {
+                let mut traffic = self.traffic(lane);
+                self.waiting.fetch_and(!(1 << lane.0), Ordering::Relaxed);
+                std::mem::take(&mut traffic.waiting)
+            })
             .collect()
     }
 

@@ -53,6 +53,7 @@ impl HttpClient for Client {
             *response.status_mut() = status;
             Ok::<_, reqwest::Error>(response)
         });
-        Box::pin(async move { Ok(sent.await??) })
+        // The SDK logs what went wrong, and a collector's URL may have a key in it.
+        Box::pin(async move { Ok(sent.await?.map_err(reqwest::Error::without_url)?) })
     }
 }

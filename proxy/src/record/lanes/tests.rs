@@ -209,6 +209,19 @@ fn who_hands_over_is_stirred_where_no_report_would_do_it() {
 }
 
 #[test]
+fn nothing_waits_where_all_was_taken() {
+    let lanes = Lanes::new(Arc::default());
+    for lane in [Lane(0), Lane(7)] {
+        lanes
+            .pass(lane, Haste::Soon, || Ok::<_, Infallible>(()), || lane)
+            .expect("it waits");
+    }
+    assert!(lanes.is_waiting());
+    assert_eq!(lanes.take(), [Lane(0), Lane(7)]);
+    assert!(!lanes.is_waiting());
+}
+
+#[test]
 fn what_could_not_be_handed_over_is_not_under_way() {
     let lanes = Lanes::new(Arc::default());
     for message in 0..10 {
