@@ -54,12 +54,15 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Files whose reading began at that time, and is over.
-    pub(super) fn since_read(mut files: Vec<PathBuf>, began: SystemTime) -> Self {
+    /// Files whose reading began at that time, and is over. `before`: what was watched until then.
+    pub(super) fn since_read(mut files: Vec<PathBuf>, began: SystemTime, before: Option<&Self>) -> Self {
         files.sort();
         files.dedup();
         let stamps = stamps(&files);
-        let rested = stamps.iter().flatten().all(|stamp| stamp.is_older_than(began));
+        // What rested from a look to after it was read has not changed meanwhile, whatever a file system that is another
+        // machine's takes for the time: by that alone it would be read again and again.
+        let as_seen = before.is_some_and(|before| before.files == files && before.seen.as_ref() == Some(&stamps));
+        let rested = as_seen || stamps.iter().flatten().all(|stamp| stamp.is_older_than(began));
         Self {
             files,
             read: rested.then_some(stamps),
@@ -100,7 +103,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (one, two) = (folder.path().join("one"), folder.path().join("two"));
         fs::write(&one, "1").expect("written");
-        let mut watched = Watched::since_read(vec![one.clone(), two.clone(), folder.path().to_owned()], later());
+        let mut watched = Watched::since_read(vec![one.clone(), two.clone(), folder.path().to_owned()], later(), None);
         assert!(!watched.look() && !watched.look());
         fs::write(&one, "12").expect("written");
         assert!(!watched.look(), "somebody may still write");
@@ -108,7 +111,7 @@ mod tests {
         assert!(!watched.look());
         assert!(watched.look());
         fs::write(&one, "1").expect("written");
-        let mut watched = Watched::since_read(vec![one, two.clone()], later());
+        let mut watched = Watched::since_read(vec![one, two.clone()], later(), None);
         fs::write(&two, "").expect("written");
         assert!(!watched.look() && watched.look(), "a file that was not there is");
         fs::remove_file(&two).expect("removed");
@@ -126,7 +129,7 @@ mod tests {
         }
         symlink("v1", at("..data")).expect("linked");
         symlink("..data/proxy.toml", at("proxy.toml")).expect("linked");
-        let mut watched = Watched::since_read(vec![at("proxy.toml")], later());
+        let mut watched = Watched::since_read(vec![at("proxy.toml")], later(), None);
         symlink("v2", at("..new")).expect("linked");
         fs::rename(at("..new"), at("..data")).expect("swapped");
         assert!(!watched.look() && watched.look());
@@ -138,7 +141,27 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "1").expect("written");
         let began = SystemTime::now() - Duration::from_secs(60);
-        let mut watched = Watched::since_read(vec![file], began);
+        let mut watched = Watched::since_read(vec![file], began, None);
+        assert!(!watched.look() && watched.look());
+    }
+
+    #[test]
+    fn a_file_system_whose_clock_is_ahead_makes_nobody_read_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = vec![folder.path().join("file")];
+        fs::write(&files[0], "1").expect("written");
+        let began = SystemTime::now() - Duration::from_secs(60);
+        let mut watched = Watched::since_read(files.clone(), began, None);
+        assert!(
+            !watched.look() && watched.look(),
+            "it may have changed while it was read"
+        );
+        let mut watched = Watched::since_read(files.clone(), began, Some(&watched));
+        assert!(
+            !watched.look() && !watched.look(),
+            "it has rested since the look before"
+        );
+        fs::write(&files[0], "12").expect("written");
         assert!(!watched.look() && watched.look());
     }
 }

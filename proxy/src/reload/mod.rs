@@ -164,7 +164,7 @@ impl Reloader {
     pub(crate) fn new(current: Arc<Current>, file: PathBuf) -> Self {
         // What has changed since it was read for the start is found by the first looks.
         let in_force = current.proxy();
-        let watched = Watched::since_read(in_force.config.files.clone(), in_force.config.read_at);
+        let watched = Watched::since_read(in_force.config.files.clone(), in_force.config.read_at, None);
         Self { current, file, watched }
     }
 
@@ -185,7 +185,7 @@ impl Reloader {
                 errors.files().iter().chain(&in_force.config.files).cloned().collect()
             }
         };
-        self.watched = Watched::since_read(files, began);
+        self.watched = Watched::since_read(files, began, Some(&self.watched));
         self.current.take(read)
     }
 
