@@ -64,7 +64,7 @@ impl Gate {
     pub(crate) fn admits(&self, principal: &Principal, now: Instant) -> bool {
         self.rates
             .as_ref()
-            .is_none_or(|rates| rates.admits(key_of(&principal.issuer, &principal.subject), now))
+            .is_none_or(|rates| rates.admits(key_of(&principal.who.issuer, &principal.who.subject), now))
     }
 }
 

@@ -11,10 +11,10 @@
 //!    extension. The configured issuer is chosen by its own `iss`; `keys` has that issuer's public keys, and asks for
 //!    them again when the token names one that is not among them. The signature is verified.
 //! 4. What the token, or the issuer's answer, says is judged by `claims`: audience, times, subject, and that it is an
-//!    access token (RFC 9068). Groups that it does not name may come from `userinfo`.
+//!    access token (RFC 9068). Groups that it does not name may come from introspection, or from `userinfo`.
 //! 5. `principal` makes a [`Principal`] of it. Nothing else can.
-//! 6. The token must be for this very target, and what it is bound to must have been shown by this very request: `binding` compares the certificate of the
-//!    connection, `dpop` checks the proof. Only then is the principal anybody's.
+//! 6. The token must be for this very target, and what it is bound to must have been shown by this very request: `binding`
+//!    compares the certificate of the connection, `dpop` checks the proof. Only then is the principal anybody's.
 //! 7. [`Principal::authorize`] weighs the principal's groups against a target and answers [`Authorized`], the proof
 //!    that the call may be forwarded.
 //! 8. While an exchange goes on, a `watch` asks the issuer from time to time whether the token is still good.
@@ -29,6 +29,7 @@ pub mod challenge;
 mod claims;
 mod dpop;
 mod introspection;
+mod issuer;
 mod keys;
 mod presented;
 mod principal;
@@ -50,17 +51,15 @@ use http::{HeaderMap, HeaderValue, Method};
 use secrecy::SecretSlice;
 use tapedeck_asker::issuer::{Client, native_roots};
 use tapedeck_asker::jws;
-use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{Audience, Dpop, GroupsFrom, Issuer};
+use crate::config::{Audience, Dpop, Issuer};
 
-use claims::AccessClaims;
 use dpop::ProofChecker;
-use introspection::{Introspection, Said, is_access_token};
-use keys::{IssuerKeys, KeyThumbprint, Timing};
+use introspection::Introspection;
+use issuer::TrustedIssuer;
+use keys::Timing;
 use presented::presented;
 use token::Jws;
-use userinfo::Userinfo;
 use verified::{TokenDigest, Verified, VerifiedTokens};
 
 pub use binding::Binding;
@@ -86,18 +85,6 @@ pub struct Authenticator {
     proofs: ProofChecker,
     client: Client,
     timing: Timing,
-}
-
-#[derive(Debug)]
-struct TrustedIssuer {
-    config: Issuer,
-    keys: Arc<IssuerKeys>,
-    /// There where the issuer is asked whether tokens are good.
-    introspection: Option<Arc<Introspection>>,
-    /// There where groups come from.
-    userinfo: Option<Userinfo>,
-    /// Asks for the keys from time to time; ends with the authenticator.
-    _refresh: AbortOnDropHandle<()>,
 }
 
 /// What a request shows of who makes it.
@@ -200,7 +187,7 @@ impl Authenticator {
     /// whether tokens are still good.
     pub(crate) fn watch(&self, principal: &Principal, headers: &HeaderMap) -> Option<Watch> {
         let token = access_token(headers)?;
-        let issuer = self.issuer(&principal.issuer)?;
+        let issuer = self.issuer(&principal.who.issuer)?;
         let introspection = if self.is_opaque(token) {
             issuer.introspection.as_ref()
         } else {
@@ -249,7 +236,7 @@ impl Authenticator {
     async fn principal(&self, token: &str, now: Now) -> Result<Arc<Principal>, AuthError> {
         let digest = TokenDigest::of(token);
         if let Some(hit) = self.verified.find(&digest, now.wall)
-            && let Some(issuer) = self.issuer(&hit.principal.issuer)
+            && let Some(issuer) = self.issuer(&hit.principal.who.issuer)
             && hit.until.is_none_or(|until| now.monotonic < until)
             && issuer.publishes(hit.key, now).await?
         {
@@ -281,11 +268,12 @@ impl Authenticator {
             verified => verified?,
         };
         let claims = jws.claims_for(&issuer.config, now.wall)?;
-        let until = issuer.confirms(token, &claims, now).await?;
+        let confirmed = issuer.confirms(token, &claims, now).await?;
+        let said = confirmed.as_ref().map(|confirmed| confirmed.said.as_ref());
         Ok(Verified {
-            principal: Arc::new(issuer.principal(claims, token, now).await?),
+            principal: Arc::new(issuer.principal(claims, said, token, now).await?),
             key: Some(key),
-            until,
+            until: confirmed.map(|confirmed| confirmed.until),
         })
     }
 
@@ -305,89 +293,5 @@ impl Authenticator {
             let asked = issuer.config.introspection.as_ref()?.tokens.are_opaque();
             Some((issuer.as_ref(), issuer.introspection.as_deref().filter(|_| asked)?))
         })
-    }
-}
-
-impl TrustedIssuer {
-    /// Begins to fetch its keys.
-    fn begin(issuer: &Issuer, client: &Client, timing: Timing) -> Self {
-        let keys = Arc::new(IssuerKeys::new(issuer.url.clone(), client.clone(), timing));
-        let refresh = tokio::spawn(keys::keep_fresh(Arc::clone(&keys)));
-        let introspection = issuer.introspection.as_ref().map(|introspection| {
-            let (client, keys) = (client.clone(), Arc::clone(&keys));
-            Arc::new(Introspection::new(&issuer.url, introspection, client, keys))
-        });
-        let userinfo = (issuer.groups_from == GroupsFrom::Userinfo)
-            .then(|| Userinfo::new(&issuer.url, &issuer.groups_claim, client.clone(), Arc::clone(&keys)));
-        Self {
-            config: issuer.clone(),
-            keys,
-            introspection,
-            userinfo,
-            _refresh: AbortOnDropHandle::new(refresh),
-        }
-    }
-
-    /// Whether the issuer publishes the key that signed a token; one that it did not sign needs none.
-    async fn publishes(&self, key: Option<KeyThumbprint>, now: Now) -> Result<bool, AuthError> {
-        match key {
-            Some(key) => Ok(self.keys.usable(now.monotonic).await?.contains(&key)),
-            None => Ok(true),
-        }
-    }
-
-    fn introspects_jwts(&self) -> Option<&Arc<Introspection>> {
-        let asked = self.config.introspection.as_ref()?.tokens.are_jwts();
-        self.introspection.as_ref().filter(|_| asked)
-    }
-
-    /// A token of which only the issuer knows what it stands for.
-    async fn vouches(&self, introspection: &Introspection, token: &str, now: Now) -> Result<Verified, AuthError> {
-        if token.len() > token::LONGEST {
-            return Err(AuthError::TooLong);
-        }
-        let keep = introspection.keep();
-        let (said, at) = introspection.said(token, keep, now.monotonic).await?;
-        let Said::Active(said) = said else {
-            return Err(AuthError::Inactive);
-        };
-        is_access_token(&said, &self.config.url)?;
-        let claims = AccessClaims::judge(&said, &self.config, now.wall)?;
-        Ok(Verified {
-            principal: Arc::new(self.principal(claims, token, now).await?),
-            key: None,
-            until: Some(at + keep),
-        })
-    }
-
-    /// Until when the issuer's word that a token it has signed is still good counts; none if it is not asked.
-    async fn confirms(&self, token: &str, claims: &AccessClaims<'_>, now: Now) -> Result<Option<Instant>, AuthError> {
-        let Some(introspection) = self.introspects_jwts() else {
-            return Ok(None);
-        };
-        let keep = introspection.keep();
-        match introspection.said(token, keep, now.monotonic).await? {
-            (Said::Inactive, _) => Err(AuthError::Inactive),
-            (Said::Active(said), _) if said.get("sub").is_some_and(|sub| claims.all.get("sub") != Some(sub)) => {
-                Err(AuthError::OtherSubject)
-            }
-            (Said::Active(_), at) => Ok(Some(at + keep)),
-        }
-    }
-
-    async fn principal(&self, claims: AccessClaims<'_>, token: &str, now: Now) -> Result<Principal, AuthError> {
-        let names_groups = self.config.groups_claim.find(claims.all).is_some();
-        let elsewhere = match &self.userinfo {
-            // Whoever only passes a bound token on could not ask with it.
-            Some(userinfo) if !names_groups && claims.binding == Binding::default() => {
-                userinfo.groups(token, claims.subject()?, now.monotonic).await?
-            }
-            _ => None,
-        };
-        let known = self.keys.known();
-        let scope = known
-            .as_ref()
-            .and_then(|keys| keys.scope_for(&self.config.groups_claim));
-        Principal::new(&self.config, claims, scope, elsewhere.as_deref())
     }
 }

@@ -102,7 +102,7 @@ pub(crate) async fn serve(
         Ok(principal) => principal,
         Err(why) => return refuse(client, tape, Refusal::Unauthenticated(why), None),
     };
-    tape.belongs_to(head::recorded(&principal, certificate), &principal.tenant);
+    tape.belongs_to(principal.recorded(certificate), &principal.tenant);
 
     if !proxy.gate.admits(&principal, Instant::now()) {
         return refuse(client, tape, Refusal::RateLimited, None);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use serde_json::Value;
 
-use super::{AuthError, Binding, claims::AccessClaims};
+use super::{AuthError, Binding, CertificateThumbprint, claims::AccessClaims};
 use crate::config::{Allow, Issuer, Target, Tenant};
 
 /// Who is calling. Only the verification of a token makes one, so whoever holds a principal holds the proof.
@@ -12,24 +12,12 @@ use crate::config::{Allow, Issuer, Target, Tenant};
 /// Everything in it is the issuer's word about the token's subject.
 #[derive(Debug)]
 pub struct Principal {
-    /// The issuer, byte for byte as configured.
-    pub issuer: String,
-    /// `sub`: who, within the issuer. Not empty.
-    pub subject: String,
+    /// As frames carry it, made once for all of them: the issuer, byte for byte as configured; `sub`, which is not empty;
+    /// `name`, else `preferred_username`; `email`; the groups, as written in the token (Keycloak's leading slash stays), in
+    /// its order; `client_id`, else `azp`; `jti`; `sid`; and the key that the token is bound to, without a certificate.
+    pub who: Arc<tapedeck_schemas::Principal>,
     /// The tenant, by the issuer's configuration.
     pub tenant: String,
-    /// `name`, else `preferred_username`: for people to read.
-    pub name: Option<String>,
-    /// `email`, as the issuer claims it.
-    pub email: Option<String>,
-    /// The groups, as written in the token (Keycloak's leading slash stays), in its order.
-    pub groups: Vec<String>,
-    /// `client_id`, else `azp`: the application that the token was issued to.
-    pub client_id: Option<String>,
-    /// `jti`: the token's own id.
-    pub token_id: Option<String>,
-    /// `sid`: the session at the issuer that the token came from.
-    pub token_session: Option<String>,
     /// `exp`: when the token ends.
     pub expires: SystemTime,
     /// `aud`: whom the token is for, as far as its issuer's configuration names them. A request that has this principal is
@@ -69,25 +57,39 @@ impl Principal {
         };
         let groups = issuer.groups_claim.find(claims.all).map(names);
         let groups = groups.or_else(|| elsewhere.map(<[String]>::to_vec));
-        Ok(Self {
+        let groups_scope = scope.filter(|_| groups.is_none()).map(str::to_owned);
+        let who = tapedeck_schemas::Principal {
             issuer: issuer.url.clone(),
             subject: subject.to_owned(),
-            tenant: tenant.to_owned(),
             name: text("name").or(text("preferred_username")).map(str::to_owned),
             email: text("email").map(str::to_owned),
-            groups_scope: if groups.is_none() {
-                scope.map(str::to_owned)
-            } else {
-                None
-            },
             groups: groups.unwrap_or_default(),
             client_id: text("client_id").or(text("azp")).map(str::to_owned),
             token_id: text("jti").map(str::to_owned),
             token_session: text("sid").map(str::to_owned),
+            key_thumbprint: claims.binding.key.as_ref().map(|key| format!("jkt:{key}")),
+        };
+        Ok(Self {
+            who: Arc::new(who),
+            tenant: tenant.to_owned(),
+            groups_scope,
             expires: claims.expires,
             audiences: claims.audiences,
             bound_to: claims.binding,
         })
+    }
+
+    /// As frames of a request carry it that has shown this certificate.
+    pub(crate) fn recorded(&self, certificate: Option<CertificateThumbprint>) -> Arc<tapedeck_schemas::Principal> {
+        let Some(certificate) = certificate else {
+            return Arc::clone(&self.who);
+        };
+        let mut who = tapedeck_schemas::Principal::clone(&self.who);
+        who.key_thumbprint = Some(match who.key_thumbprint {
+            Some(key) => format!("{key} x5t#S256:{certificate}"),
+            None => format!("x5t#S256:{certificate}"),
+        });
+        Arc::new(who)
     }
 
     /// The proof that this principal may use the target.
@@ -98,7 +100,7 @@ impl Principal {
     pub fn authorize<'a>(self: &'a Arc<Self>, target: &'a Target) -> Result<Authorized<'a>, Forbidden> {
         let allowed = match &target.allow {
             Allow::Authenticated => true,
-            Allow::Groups(groups) => self.groups.iter().any(|group| groups.contains(group)),
+            Allow::Groups(groups) => self.who.groups.iter().any(|group| groups.contains(group)),
         };
         if allowed {
             Ok(Authorized {
@@ -115,16 +117,15 @@ impl Principal {
     /// A principal that no token stands for.
     #[cfg(test)]
     pub(crate) fn for_test(subject: &str, groups: &[&str], expires: SystemTime) -> Arc<Self> {
-        Arc::new(Self {
+        let who = tapedeck_schemas::Principal {
             issuer: "https://issuer.example".to_owned(),
             subject: subject.to_owned(),
-            tenant: "default".to_owned(),
-            name: None,
-            email: None,
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-            client_id: None,
-            token_id: None,
-            token_session: None,
+            ..tapedeck_schemas::Principal::default()
+        };
+        Arc::new(Self {
+            who: Arc::new(who),
+            tenant: "default".to_owned(),
             expires,
             audiences: Vec::new(),
             bound_to: Binding::default(),

@@ -74,7 +74,7 @@ impl VerifiedTokens {
     pub(super) fn of_issuers(&self, is_kept: impl Fn(&str) -> bool) -> Self {
         let shards = self.shards.each_ref().map(|shard| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let kept = shard.iter().filter(|(_, one)| is_kept(&one.principal.issuer));
+            let kept = shard.iter().filter(|(_, one)| is_kept(&one.principal.who.issuer));
             Mutex::new(kept.map(|(digest, one)| (*digest, one.clone())).collect())
         });
         Self { shards }

@@ -1,6 +1,5 @@
 //! What the head of a request says, before anything of its body was read.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::header::{HOST, ORIGIN, TRANSFER_ENCODING, USER_AGENT};
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::{Hosts, Origins};
-use crate::identity::{CertificateThumbprint, Principal};
+use crate::identity::Principal;
 use crate::listen::Peer;
 use crate::proxy::{Proxy, Route};
 use crate::upstream::is_token_text;
@@ -133,29 +132,4 @@ pub(super) fn is_modern(revision: &str) -> bool {
             .iter()
             .all(|&byte| byte == b'-' || byte.is_ascii_digit())
         && revision >= MODERN
-}
-
-/// A principal as frames carry it, with what was shown by this request: the key that its token is bound to, and the
-/// certificate of its connection.
-pub(super) fn recorded(
-    principal: &Principal,
-    certificate: Option<CertificateThumbprint>,
-) -> Arc<tapedeck_schemas::Principal> {
-    let key = principal.bound_to.key.as_ref().map(|key| format!("jkt:{key}"));
-    let certificate = certificate.map(|certificate| format!("x5t#S256:{certificate}"));
-    let key_thumbprint = match (key, certificate) {
-        (Some(key), Some(certificate)) => Some(format!("{key} {certificate}")),
-        (key, certificate) => key.or(certificate),
-    };
-    Arc::new(tapedeck_schemas::Principal {
-        issuer: principal.issuer.clone(),
-        subject: principal.subject.clone(),
-        name: principal.name.clone(),
-        email: principal.email.clone(),
-        groups: principal.groups.clone(),
-        client_id: principal.client_id.clone(),
-        token_id: principal.token_id.clone(),
-        token_session: principal.token_session.clone(),
-        key_thumbprint,
-    })
 }

@@ -60,8 +60,8 @@ pub(super) fn session_of(
 fn holder<'a>(may: &Authorized<'a>) -> Holder<'a> {
     let principal = may.principal();
     Holder {
-        issuer: &principal.issuer,
-        subject: &principal.subject,
+        issuer: &principal.who.issuer,
+        subject: &principal.who.subject,
         target: &may.target().name,
         key: principal.bound_to.key.as_deref(),
         certificate: principal

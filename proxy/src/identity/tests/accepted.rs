@@ -36,7 +36,11 @@ async fn every_algorithm_of_the_list_verifies() {
         let header = json!({ "typ": "at+jwt", "alg": alg, "kid": key.jwk["kid"] });
         let token = key.token(&header, &claims(&issuer, start()));
         let principal = authenticate(&authenticator, &token, start()).await;
-        assert_eq!(principal.map(|p| p.subject.clone()), Ok("alice".to_owned()), "{alg}");
+        assert_eq!(
+            principal.map(|p| p.who.subject.clone()),
+            Ok("alice".to_owned()),
+            "{alg}"
+        );
     }
 }
 
@@ -82,17 +86,17 @@ async fn the_principal_is_what_the_token_says() {
     let (issuer, key, authenticator) = one_issuer().await;
     let token = key.access_token(&claims(&issuer, start()));
     let principal = authenticate(&authenticator, &token, start()).await.expect("accepted");
-    assert_eq!(principal.issuer, issuer.url);
+    assert_eq!(principal.who.issuer, issuer.url);
     assert_eq!(
-        (principal.subject.as_str(), principal.tenant.as_str()),
+        (principal.who.subject.as_str(), principal.tenant.as_str()),
         ("alice", "acme")
     );
-    assert_eq!(principal.name.as_deref(), Some("Alice"));
-    assert_eq!(principal.email.as_deref(), Some("alice@example.com"));
-    assert_eq!(principal.groups, ["/engineering", "admins"]);
-    assert_eq!(principal.client_id.as_deref(), Some("inspector"));
-    assert_eq!(principal.token_id.as_deref(), Some("token-1"));
-    assert_eq!(principal.token_session.as_deref(), Some("session-1"));
+    assert_eq!(principal.who.name.as_deref(), Some("Alice"));
+    assert_eq!(principal.who.email.as_deref(), Some("alice@example.com"));
+    assert_eq!(principal.who.groups, ["/engineering", "admins"]);
+    assert_eq!(principal.who.client_id.as_deref(), Some("inspector"));
+    assert_eq!(principal.who.token_id.as_deref(), Some("token-1"));
+    assert_eq!(principal.who.token_session.as_deref(), Some("session-1"));
     assert_eq!(principal.expires, wall(start().unix() + 3600));
 }
 
@@ -112,12 +116,12 @@ async fn groups_and_tenant_come_from_the_configured_claims() {
     });
     let token = key.access_token(&with(claims(&issuer, start()), changes));
     let principal = authenticate(&authenticator, &token, start()).await.expect("accepted");
-    assert_eq!(principal.groups, ["ops", "scim"]);
+    assert_eq!(principal.who.groups, ["ops", "scim"]);
     assert_eq!(
-        (principal.tenant.as_str(), principal.name.as_deref()),
+        (principal.tenant.as_str(), principal.who.name.as_deref()),
         ("globex", Some("al"))
     );
-    assert_eq!(principal.client_id.as_deref(), Some("other"));
+    assert_eq!(principal.who.client_id.as_deref(), Some("other"));
     let without = key.access_token(&claims(&issuer, start()));
     let refused = authenticate(&authenticator, &without, start()).await.unwrap_err();
     assert_eq!(refused, AuthError::MissingClaim("the tenant's"));
@@ -130,7 +134,7 @@ async fn each_issuer_answers_for_its_own_tokens_only() {
     let authenticator = trusting(&[plain(&a), plain(&b)]);
     for (issuer, key) in [(&a, &key_a), (&b, &key_b)] {
         let principal = authenticate(&authenticator, &key.access_token(&claims(issuer, start())), start()).await;
-        assert_eq!(principal.expect("accepted").issuer, issuer.url);
+        assert_eq!(principal.expect("accepted").who.issuer, issuer.url);
     }
     let forged = key_b.access_token(&claims(&a, start()));
     assert_eq!(
@@ -178,7 +182,7 @@ async fn groups_decide_which_targets_a_principal_may_use() {
         target.allow = allow;
         principal
             .authorize(&target)
-            .map(|proof| (proof.principal().subject.clone(), proof.target().name.clone()))
+            .map(|proof| (proof.principal().who.subject.clone(), proof.target().name.clone()))
     };
     let groups = |names: &[&str]| Allow::Groups(names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>());
     let proof = ("alice".to_owned(), "demo".to_owned());

@@ -60,14 +60,14 @@ async fn an_opaque_token_stands_for_whom_its_issuer_says() {
     let principal = authenticate(&authenticator, OPAQUE, start()).await.expect("active");
     assert_eq!(
         (
-            principal.issuer.as_str(),
-            principal.subject.as_str(),
+            principal.who.issuer.as_str(),
+            principal.who.subject.as_str(),
             principal.tenant.as_str()
         ),
         (issuer.url.as_str(), "alice", "acme")
     );
-    assert_eq!(principal.groups, ["/engineering", "admins"]);
-    assert_eq!(principal.client_id.as_deref(), Some("inspector"));
+    assert_eq!(principal.who.groups, ["/engineering", "admins"]);
+    assert_eq!(principal.who.client_id.as_deref(), Some("inspector"));
 
     // As RFC 7662, section 2.1, has it, with a login whose parts are encoded (RFC 6749, section 2.3.1).
     let state = issuer.state();
@@ -211,4 +211,31 @@ async fn a_signed_token_that_is_revoked_is_refused_as_soon_as_the_answer_is_old(
     let said = active(&issuer);
     issuer.state().tokens.insert(OPAQUE.to_owned(), said);
     assert!(authenticate(&authenticator, OPAQUE, start()).await.is_ok());
+}
+
+#[tokio::test]
+async fn groups_that_a_token_does_not_name_may_stand_in_what_its_issuer_says_of_it() {
+    let key = SigningKey::ed25519("k1");
+    let issuer = TestIssuer::start(&[&key]).await;
+    let authenticator = trusting(&[asked(&issuer, Introspected::Jwt)]);
+    let groups = async |jti: &str, groups: Value, said: Value| {
+        let claims = with(claims(&issuer, start()), json!({ "jti": jti, "groups": groups }));
+        let token = key.access_token(&claims);
+        let said = with(json!({ "active": true }), said);
+        issuer.state().tokens.insert(token.clone(), said);
+        let principal = authenticate(&authenticator, &token, start()).await.expect("active");
+        principal.who.groups.clone()
+    };
+    let said = json!({ "sub": "alice", "groups": ["ops"] });
+    assert_eq!(groups("1", Value::Null, said.clone()).await, ["ops"]);
+    assert_eq!(
+        groups("2", json!(["own"]), said).await,
+        ["own"],
+        "what the issuer has signed counts first"
+    );
+    let nobodys = json!({ "groups": ["ops"] });
+    assert!(
+        groups("3", Value::Null, nobodys).await.is_empty(),
+        "of which subject is not said"
+    );
 }

@@ -31,7 +31,7 @@ async fn groups_that_the_token_does_not_name_come_from_userinfo_and_are_remember
         let principal = authenticate(&authenticator, &token, start().after(after))
             .await
             .expect("known");
-        assert_eq!(principal.groups, ["ops", "scim"]);
+        assert_eq!(principal.who.groups, ["ops", "scim"]);
     }
     let questions = issuer.state().questions.clone();
     assert_eq!(
@@ -46,7 +46,7 @@ async fn a_token_that_names_its_groups_or_is_bound_is_shown_to_nobody() {
     for groups in [json!([]), json!(["ops"])] {
         let token = token(&issuer, &key, groups.clone());
         let principal = authenticate(&authenticator, &token, start()).await.expect("known");
-        assert_eq!(json!(principal.groups), groups);
+        assert_eq!(json!(principal.who.groups), groups);
     }
     let bound = json!({ "groups": null, "cnf": { "x5t#S256": "A".repeat(43) } });
     let bound = key.access_token(&with(claims(&issuer, start()), bound));
@@ -55,7 +55,7 @@ async fn a_token_that_names_its_groups_or_is_bound_is_shown_to_nobody() {
     // Not asked for at all.
     let elsewhere = trusting(&[plain(&issuer)]);
     let principal = authenticate(&elsewhere, &token(&issuer, &key, Value::Null), start()).await;
-    assert!(principal.expect("known").groups.is_empty());
+    assert!(principal.expect("known").who.groups.is_empty());
     assert!(issuer.state().questions.is_empty());
 }
 

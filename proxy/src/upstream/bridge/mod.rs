@@ -134,7 +134,7 @@ impl Bridge {
             Per::Shared => String::new(),
             Per::User | Per::Session => {
                 let principal = may.principal();
-                format!("{} {}", principal.issuer, principal.subject)
+                format!("{} {}", principal.who.issuer, principal.who.subject)
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::identity::Principal;
 
 /// The secret of this user, as the file has it now.
 pub(super) async fn secret(folder: &Path, user: &Principal) -> Result<SecretString, CredentialError> {
-    let source = SecretSource::File(place(folder, &user.issuer, &user.subject));
+    let source = SecretSource::File(place(folder, &user.who.issuer, &user.who.subject));
     let read = tokio::task::spawn_blocking(move || source.text(&Environment::Process)).await;
     match read {
         Ok(Ok(secret)) => Ok(secret),
