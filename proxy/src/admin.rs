@@ -26,8 +26,8 @@ impl Admin {
     }
 }
 
-/// `/healthz`: the process serves. `/readyz`: a frame could be recorded now, so a call would not be refused for want of
-/// Kafka; 503 and the reason otherwise. `/metrics`. `/config`: since when the configuration is in force, and why a later one
+/// `/healthz`: the process serves. `/readyz`: a frame could be recorded now, so no call would be refused for want of
+/// Kafka; 503 and the reason otherwise. `/readyz/{target}`: no call of that target. `/metrics`. `/config`: since when the configuration is in force, and why a later one
 /// is not.
 pub(crate) async fn answer(admin: Arc<Admin>, request: Request<Incoming>) -> Response<AnswerBody> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -35,10 +35,7 @@ pub(crate) async fn answer(admin: Arc<Admin>, request: Request<Incoming>) -> Res
     }
     match request.uri().path() {
         "/healthz" => plain(StatusCode::OK, "text/plain", "ok\n".into()),
-        "/readyz" => match admin.current.proxy().ready() {
-            Ok(()) => plain(StatusCode::OK, "text/plain", "ready\n".into()),
-            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{why}\n").into()),
-        },
+        "/readyz" => readiness(admin.current.proxy().ready()),
         "/config" => plain(StatusCode::OK, "text/plain", admin.current.account().into()),
         "/metrics" => {
             let mut text = String::new();
@@ -51,10 +48,24 @@ pub(crate) async fn answer(admin: Arc<Admin>, request: Request<Incoming>) -> Res
                 ),
             }
         }
-        _ => plain(
-            StatusCode::NOT_FOUND,
-            "text/plain",
-            "/healthz, /readyz, /metrics, /config\n".into(),
-        ),
+        path => {
+            let proxy = admin.current.proxy();
+            let route = path.strip_prefix("/readyz/").and_then(|name| proxy.routes.get(name));
+            match route {
+                Some(route) => readiness(proxy.is_ready_for(route)),
+                None => plain(
+                    StatusCode::NOT_FOUND,
+                    "text/plain",
+                    "/healthz, /readyz, /readyz/{target}, /metrics, /config\n".into(),
+                ),
+            }
+        }
+    }
+}
+
+fn readiness(found: Result<(), String>) -> Response<AnswerBody> {
+    match found {
+        Ok(()) => plain(StatusCode::OK, "text/plain", "ready\n".into()),
+        Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{why}\n").into()),
     }
 }

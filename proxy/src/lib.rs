@@ -55,9 +55,10 @@ mod served;
 pub mod session_tag;
 mod socket;
 pub mod spool;
+mod start;
 mod telemetry;
 mod upstream;
 
-pub use proxy::{Running, StartError, start};
 pub use reload::{ReloadError, Reloader};
+pub use start::{Running, StartError, start};
 pub use telemetry::TelemetryError;

@@ -1,12 +1,40 @@
 //! What the proxy counts. Labels are few and bounded: no user, no tool, no session is ever one.
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicI64;
 
+use http::{Method, StatusCode};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+/// A part of the registry, in which metrics are made and registered at once.
+pub(crate) struct Registering<'a>(&'a mut Registry);
+
+impl<'a> Registering<'a> {
+    /// Names begin with `prefix`.
+    pub(crate) fn under(registry: &'a mut Registry, prefix: &'static str) -> Self {
+        Self(registry.sub_registry_with_prefix(prefix))
+    }
+
+    pub(crate) fn metric<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        self.this(name, help, M::default())
+    }
+
+    /// One that has been made already.
+    pub(crate) fn this<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    /// One whose name ends in its unit.
+    pub(crate) fn in_unit<M: Metric + Clone>(&mut self, name: &str, unit: Unit, help: &str, metric: M) -> M {
+        self.0.register_with_unit(name, help, unit, metric.clone());
+        metric
+    }
+}
 
 /// Labels of [`Metrics::requests`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,46 +78,23 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        let registry = registry.sub_registry_with_prefix("tapedeck_proxy");
-        registry.register("requests", "Requests answered", metrics.requests.clone());
-        registry.register(
-            "refusals",
-            "Requests not forwarded and answers withheld",
-            metrics.refusals.clone(),
-        );
-        registry.register("in_flight", "Exchanges in progress", metrics.in_flight.clone());
-        registry.register("streams", "Event streams open", metrics.streams.clone());
-        registry.register_with_unit(
-            "body",
-            "Bytes of bodies that passed",
-            Unit::Bytes,
-            metrics.bytes.clone(),
-        );
-        metrics
+        let mut new = Registering::under(registry, "tapedeck_proxy");
+        Self {
+            requests: new.metric("requests", "Requests answered"),
+            refusals: new.metric("refusals", "Requests not forwarded and answers withheld"),
+            in_flight: new.metric("in_flight", "Exchanges in progress"),
+            streams: new.metric("streams", "Event streams open"),
+            bytes: new.in_unit("body", Unit::Bytes, "Bytes of bodies that passed", Family::default()),
+        }
     }
 
-    pub(crate) fn answered(&self, target: &str, method: &http::Method, status: u16) {
-        let method = match method.as_str() {
-            "POST" => "POST",
-            "GET" => "GET",
-            "DELETE" => "DELETE",
-            _ => "other",
-        };
-        let status = match status {
-            200..300 => "2xx",
-            300..400 => "3xx",
-            400..500 => "4xx",
-            500..600 => "5xx",
-            _ => "other",
-        };
-        self.requests
-            .get_or_create(&RequestLabels {
-                target: target.to_owned(),
-                method,
-                status,
-            })
-            .inc();
+    /// The counters of the answers about one target, or of none.
+    pub(crate) fn answers(&self, target: &str) -> Answers {
+        Answers {
+            target: target.to_owned(),
+            requests: self.requests.clone(),
+            counters: Default::default(),
+        }
     }
 
     pub(crate) fn refused(&self, reason: &'static str) {
@@ -106,7 +111,7 @@ impl Metrics {
         Gauged::new(self.streams.clone())
     }
 
-    /// The byte counters of a target, looked up once.
+    /// The byte counters of a target, looked up once for all.
     pub(crate) fn flow(&self, target: &str) -> Flow {
         let of = |direction| {
             self.bytes.get_or_create_owned(&ByteLabels {
@@ -118,6 +123,42 @@ impl Metrics {
             to_target: of("to_target"),
             to_client: of("to_client"),
         }
+    }
+}
+
+/// Names of methods, and of classes of statuses, in labels.
+const METHODS: [&str; 4] = ["POST", "GET", "DELETE", "other"];
+const STATUSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "other"];
+
+/// The counters of the answers about one target, each looked up at its first use: that takes longer than to count.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    target: String,
+    requests: Family<RequestLabels, Counter>,
+    counters: [[OnceLock<Counter>; STATUSES.len()]; METHODS.len()],
+}
+
+impl Answers {
+    pub(crate) fn count(&self, method: &Method, status: StatusCode) {
+        let method = METHODS[..3]
+            .iter()
+            .position(|name| *name == method.as_str())
+            .unwrap_or(3);
+        let status = match status.as_u16() {
+            200..300 => 0,
+            300..400 => 1,
+            400..500 => 2,
+            500..600 => 3,
+            _ => 4,
+        };
+        let counter = self.counters[method][status].get_or_init(|| {
+            self.requests.get_or_create_owned(&RequestLabels {
+                target: self.target.clone(),
+                method: METHODS[method],
+                status: STATUSES[status],
+            })
+        });
+        counter.inc();
     }
 }
 
@@ -152,5 +193,36 @@ impl Flow {
 
     pub(crate) fn to_client(&self, bytes: usize) {
         self.to_client.inc_by(bytes as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_counted_by_target_method_and_class_and_only_those_that_were_given() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::new(&mut registry);
+        // As after a change of the configuration: another look-up, and the same counter.
+        for answers in [metrics.answers("demo"), metrics.answers("demo")] {
+            answers.count(&Method::POST, StatusCode::ACCEPTED);
+            answers.count(&Method::PATCH, StatusCode::METHOD_NOT_ALLOWED);
+        }
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("text");
+        let counted: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("tapedeck_proxy_requests_total{"))
+            .collect();
+        assert_eq!(counted.len(), 2, "{text}");
+        for line in [
+            r#"{target="demo",method="POST",status="2xx"} 2"#,
+            r#"{target="demo",method="other",status="4xx"} 2"#,
+        ] {
+            assert!(counted.iter().any(|one| one.ends_with(line)), "{text}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::cors::{self, Readers};
 use crate::ends::Tape;
 use crate::identity::challenge;
 use crate::listen::{Peer, Unreadable};
+use crate::metrics::Answers;
 use crate::proxy::{Proxy, Route};
 use crate::record::Copies;
 use crate::request;
@@ -60,7 +61,7 @@ pub(crate) async fn answer(proxy: Arc<Proxy>, peer: Peer, request: Request<Incom
         Place::Nowhere => None,
     };
     let Some(readers) = readers else {
-        proxy.metrics.answered("", request.method(), 404);
+        proxy.elsewhere.count(request.method(), StatusCode::NOT_FOUND);
         let body = "nothing here; targets are at /{target}/mcp\n";
         return plain(StatusCode::NOT_FOUND, "text/plain", body.into());
     };
@@ -76,16 +77,18 @@ pub(crate) async fn answer(proxy: Arc<Proxy>, peer: Peer, request: Request<Incom
 async fn at(place: Place<'_>, proxy: &Arc<Proxy>, peer: Peer, request: Request<Incoming>) -> Response<AnswerBody> {
     match place {
         Place::Mcp(route) => {
-            let route = Arc::clone(route);
             let count = {
-                let (proxy, target) = (Arc::clone(proxy), route.target.name.clone());
-                let method = request.method().clone();
-                move |status: StatusCode| proxy.metrics.answered(&target, &method, status.as_u16())
+                let (route, method) = (Arc::clone(route), request.method().clone());
+                move |status: StatusCode| route.answers.count(&method, status)
             };
             let (client, awaited) = client_side::pair(count.clone());
-            proxy
-                .exchanges
-                .spawn(request::serve(Arc::clone(proxy), route, peer, request, client));
+            proxy.exchanges.spawn(request::serve(
+                Arc::clone(proxy),
+                Arc::clone(route),
+                peer,
+                request,
+                client,
+            ));
             match awaited.answer().await {
                 Some(response) => response,
                 // It panicked. Its drop guards have ended it on record.
@@ -98,18 +101,18 @@ async fn at(place: Place<'_>, proxy: &Arc<Proxy>, peer: Peer, request: Request<I
         }
         Place::Metadata(route) => {
             let metadata = challenge::resource_metadata(&route.target, &proxy.config.issuers, &proxy.offer());
-            document(proxy, &route.target.name, &request, Some(metadata.into()))
+            document(&route.answers, &request, Some(metadata.into()))
         }
         Place::AuthorizationServer => {
             let metadata = proxy.authenticator.authorization_server();
-            document(proxy, "", &request, metadata)
+            document(&proxy.elsewhere, &request, metadata)
         }
         Place::Nowhere => unreachable!("answered by the caller"),
     }
 }
 
 /// A document for clients to find their way by; none: it is not known now.
-fn document(proxy: &Proxy, target: &str, request: &Request<Incoming>, document: Option<Bytes>) -> Response<AnswerBody> {
+fn document(answers: &Answers, request: &Request<Incoming>, document: Option<Bytes>) -> Response<AnswerBody> {
     let response = match document {
         _ if request.method() != Method::GET => {
             let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n".into());
@@ -124,9 +127,7 @@ fn document(proxy: &Proxy, target: &str, request: &Request<Incoming>, document: 
             away
         }
     };
-    proxy
-        .metrics
-        .answered(target, request.method(), response.status().as_u16());
+    answers.count(request.method(), response.status());
     response
 }
 

@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::metrics::Registering;
+
 /// What became of a configuration that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -39,7 +41,7 @@ impl Outcome {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Metrics {
     /// `tapedeck_proxy_config_reloads_total`: configurations that were read after the start, by `outcome`: `applied`;
     /// `invalid`: it, or a file that it names, is wrong; `refused`: it changes what only a restart can.
@@ -53,24 +55,20 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        let registry = registry.sub_registry_with_prefix("tapedeck_proxy_config");
-        registry.register(
-            "reloads",
-            "Configurations read after the start",
-            metrics.reloads.clone(),
-        );
-        registry.register(
-            "last_reload_successful",
-            "Whether the configuration read last is in force",
-            metrics.successful.clone(),
-        );
-        registry.register_with_unit(
-            "applied_timestamp",
-            "When the configuration in force was put in force",
-            Unit::Seconds,
-            metrics.applied.clone(),
-        );
+        let mut new = Registering::under(registry, "tapedeck_proxy_config");
+        let metrics = Self {
+            reloads: new.metric("reloads", "Configurations read after the start"),
+            successful: new.metric(
+                "last_reload_successful",
+                "Whether the configuration read last is in force",
+            ),
+            applied: new.in_unit(
+                "applied_timestamp",
+                Unit::Seconds,
+                "When the configuration in force was put in force",
+                Gauge::default(),
+            ),
+        };
         for outcome in Outcome::ALL {
             // Counts from zero on: a rate needs the first one, too.
             drop(metrics.reloads.get_or_create(&outcome.labels()));

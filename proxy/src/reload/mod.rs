@@ -24,7 +24,8 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
-use crate::proxy::{Proxy, StartError};
+use crate::proxy::Proxy;
+use crate::start::StartError;
 use files::Watched;
 use fixed::{Fixed, Modes};
 use metrics::{Metrics, Outcome};

@@ -51,3 +51,25 @@ async fn what_operators_watch_is_counted() {
     assert!(value("tapedeck_proxy_in_flight") <= 2.0);
     rig.running.stop().await.expect("a goodbye");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_may_be_ready_while_another_is_not() {
+    // A topic of the test's broker has one copy.
+    let other = "[[target]]\nname = \"careful\"\nurl = \"http://127.0.0.1:9/mcp\"\nallow_groups = [\"*\"]\n";
+    let target = Target::start(|_| async { Reply::json(RESULT) }).await;
+    let rig = Rig::unready(target, other).await;
+    let admin = rig.running.admin_address();
+    let asked = async |path: &str| {
+        let answer = Request::new(admin, "GET", path).send().await;
+        let (status, page) = (answer.status, answer.whole().await.expect("a page"));
+        (status, String::from_utf8(page.to_vec()).expect("text"))
+    };
+    while asked("/readyz/demo").await.0 != 200 {}
+    for path in ["/readyz", "/readyz/careful"] {
+        let (status, why) = asked(path).await;
+        assert_eq!(status, 503, "{path}");
+        assert!(why.starts_with("target careful: "), "{why}");
+    }
+    assert_eq!(asked("/readyz/unknown").await.0, 404);
+    rig.running.stop().await.expect("a goodbye");
+}

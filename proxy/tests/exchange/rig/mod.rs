@@ -91,6 +91,15 @@ impl Rig {
         Self::to(target, public_url, top, &settings).await
     }
 
+    /// On the shared broker, with more settings of the target and what may follow; whether it is ready or not.
+    pub(crate) async fn unready(target: Target, settings: &str) -> Self {
+        let bootstrap = shared_broker().await;
+        let prefix = format!("t{}", Uuid::now_v7().simple());
+        create_topics(&bootstrap, &prefix).await;
+        let settings = format!("{}\n{settings}", reached_at(&target));
+        Self::start_with(&bootstrap, &prefix, target, "http://127.0.0.1:9", "", &settings).await
+    }
+
     /// Before a target that is a program, as these settings of it have it.
     pub(crate) async fn bridged(settings: &str) -> Self {
         Self::to(Target::nowhere(), "http://127.0.0.1:9", "", settings).await
