@@ -172,6 +172,9 @@ pub(crate) enum Failure {
     /// The target has seen nothing: worth another try.
     #[error("the credential for the target cannot be had; the call was not made")]
     CredentialUnavailable,
+    /// The target did not act: it said 401.
+    #[error("the target does not accept what the proxy shows to it; another token of yours would not help")]
+    TurnedAway,
     /// Unknown whether the target acted.
     #[error("the target went away; the call may have been executed")]
     UpstreamLost,
@@ -228,6 +231,7 @@ impl Failure {
             Self::NotForUser => "no_credential",
             Self::CredentialRefused => "credential_refused",
             Self::CredentialUnavailable => "credential_unavailable",
+            Self::TurnedAway => "target_unauthorized",
             Self::UpstreamLost => "upstream_lost",
             Self::Withheld => "answer_withheld",
             Self::Encoded => "encoded_answer",

@@ -6,18 +6,19 @@ mod head;
 mod message;
 mod session;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use tapedeck_schemas::End;
 use tapedeck_wire::envelope::{Envelope, Limits};
 
 use crate::answer::{Form, Interrupted, Patience, relay_body, relay_events, rpc_of};
-use crate::client_side::ClientSide;
+use crate::client_side::{self, ClientSide};
 use crate::ends::Tape;
 use crate::identity::Shown;
 use crate::listen::{Peer, client_certificate};
@@ -188,6 +189,8 @@ pub(crate) async fn serve(
     let watch = proxy.authenticator.watch(&principal, &head.headers);
     let mut patience =
         Patience::new(client.gone(), proxy.cut_for(listens), going_cancels, expires).watching(watch, grace);
+    // One wait for all that follows: its timer and its places among those who wait cost more than a look at them.
+    let mut ended = pin!(patience.ends());
     let content_type = text_of(&head.headers, &CONTENT_TYPE, 256);
     let claimed = envelope.map_or((None, None), |envelope| (envelope.client_name, envelope.client_version));
     let fail = |mut client: ClientSide, tape: &Tape, why: &Failure| {
@@ -224,7 +227,7 @@ pub(crate) async fn serve(
     let answer = tokio::select! {
         // Boxed, for it is large and soon over, and the exchange's task may last for days.
         answer = Box::pin(forward(&route.upstream, &may, on_record, asked, body)) => answer,
-        why = patience.ends() => return interrupted(client, tape, why, fail),
+        why = &mut ended => return interrupted(client, tape, why, fail),
     };
     drop(room);
     let answer = match answer {
@@ -249,9 +252,17 @@ pub(crate) async fn serve(
     let form = Form::of(&answer.headers);
     tape.answered_with(answer.status.as_u16(), text_of(&answer.headers, &CONTENT_TYPE, 256));
     let UpstreamAnswer { status, headers, body } = answer;
+    // About what the proxy has shown, since nothing of the client's gets there: told of it, a client would look for a better
+    // token, and there is none. So it is on record, and nobody is given it.
+    let turns_us_away = status == StatusCode::UNAUTHORIZED;
+    if turns_us_away {
+        tape.ended_by(Failure::TurnedAway.rule());
+    }
     let released = answer_head(&proxy, &mut tape, &may, session.as_ref(), modern, status, &headers);
     // An answer may last for days: what only its beginning needs goes now, and with it the buffers that heads were read into.
     drop((head, headers));
+    let mut nobody = turns_us_away.then(|| client_side::pair(drop).0);
+    let receiver = nobody.as_mut().unwrap_or(&mut client);
     let outcome = match form {
         Form::Encoded => {
             fail(client, &tape, &Failure::Encoded);
@@ -259,12 +270,14 @@ pub(crate) async fn serve(
         }
         Form::Events => {
             let _open = proxy.metrics.stream();
-            relay_events(&mut tape, body, released, &mut client, patience, &route.flow).await
+            relay_events(&mut tape, body, released, receiver, ended, &route.flow).await
         }
-        Form::Message => relay_body(&mut tape, body, released, &mut client, patience, &route.flow).await,
+        Form::Message => relay_body(&mut tape, body, released, receiver, ended, &route.flow).await,
     };
-    if let Err(why) = outcome {
-        interrupted(client, tape, why, fail);
+    match outcome {
+        Ok(()) if turns_us_away => fail(client, &tape, &Failure::TurnedAway),
+        Ok(()) => {}
+        Err(why) => interrupted(client, tape, why, fail),
     }
 }
 
@@ -274,6 +287,8 @@ fn interrupted(client: ClientSide, mut tape: Tape, why: Interrupted, fail: impl 
     let end = match why {
         Interrupted::NotRecorded(reason) => {
             tracing::warn!(exchange = %tape.exchange_id(), %reason, "an answer is withheld");
+            // It may be on record all the same, where Kafka has it and did not say so.
+            tape.ended_by(Failure::Withheld.rule());
             End::Aborted
         }
         Interrupted::Stopped => End::Aborted,

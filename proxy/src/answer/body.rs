@@ -1,6 +1,6 @@
 //! An answer that is one message: JSON, or whatever else is no event stream.
 
-use std::pin::pin;
+use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
@@ -8,7 +8,7 @@ use tapedeck_schemas::{End, MAX_PART, Part};
 use tapedeck_wire::envelope::{EnvelopeScanner, Limits};
 
 use super::release::{Exit, Releases};
-use super::{Interrupted, Patience, record_whole, rpc_of_answer};
+use super::{Interrupted, record_whole, rpc_of_answer};
 use crate::client_side::ClientSide;
 use crate::ends::{AnswerPiece, Tape};
 use crate::metrics::Flow;
@@ -115,17 +115,16 @@ impl Parts {
     }
 }
 
-/// Records and releases a body to its end. The head is released with the first durable part.
+/// Records and releases a body to its end, unless `ended` says that the exchange has to end before. The head is released
+/// with the first durable part.
 pub(crate) async fn relay_body(
     tape: &mut Tape,
     mut body: UpstreamBody,
     head: Response<()>,
     client: &mut ClientSide,
-    mut patience: Patience,
+    mut ended: Pin<&mut impl Future<Output = Interrupted>>,
     flow: &Flow,
 ) -> Result<(), Interrupted> {
-    // Once for the whole answer: its timer and its places among those who wait cost more than a look at them.
-    let mut ended = pin!(patience.ends());
     let is_accepted = head.status() == StatusCode::ACCEPTED;
     let length = body.length();
     let mut exit = Exit::Closed { client, head, length };
@@ -150,7 +149,7 @@ pub(crate) async fn relay_body(
         }
         tokio::select! {
             biased;
-            released = releases.step(&mut exit), if !releases.is_empty() => if let Err(why) = released {
+            released = releases.step(&mut exit, parts.is_none() && !lost), if !releases.is_empty() => if let Err(why) = released {
                 if !releases.last_is_durable().await {
                     tape.unconfirmed();
                 }

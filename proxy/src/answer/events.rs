@@ -1,6 +1,6 @@
 //! An answer that is a stream of server-sent events: each is recorded, and released when it is durable.
 
-use std::pin::pin;
+use std::pin::Pin;
 
 use http::Response;
 use tapedeck_schemas::{End, MAX_PART, Part, Sse};
@@ -8,7 +8,7 @@ use tapedeck_wire::envelope::{EnvelopeScanner, Limits};
 use tapedeck_wire::events::{LINE_LIMIT, Piece, Splitter};
 
 use super::release::{Exit, Releases};
-use super::{Interrupted, Patience, record_whole, rpc_of_answer};
+use super::{Interrupted, record_whole, rpc_of_answer};
 use crate::client_side::ClientSide;
 use crate::ends::{AnswerPiece, Tape};
 use crate::metrics::Flow;
@@ -83,18 +83,16 @@ fn joined(comment: Option<String>, other: Option<String>) -> Option<String> {
     }
 }
 
-/// Records and releases a stream to its end. The head is released at once: a listening stream is open before its first
-/// event.
+/// Records and releases a stream to its end, unless `ended` says that the exchange has to end before. The head is released
+/// at once: a listening stream is open before its first event.
 pub(crate) async fn relay_events(
     tape: &mut Tape,
     mut body: UpstreamBody,
     head: Response<()>,
     client: &mut ClientSide,
-    mut patience: Patience,
+    mut ended: Pin<&mut impl Future<Output = Interrupted>>,
     flow: &Flow,
 ) -> Result<(), Interrupted> {
-    // Once for the whole stream: its timer and its places among those who wait cost more than a look at them.
-    let mut ended = pin!(patience.ends());
     let mut exit = Exit::Closed {
         client,
         head,
@@ -127,7 +125,7 @@ pub(crate) async fn relay_events(
         }
         tokio::select! {
             biased;
-            released = releases.step(&mut exit), if !releases.is_empty() => {
+            released = releases.step(&mut exit, false), if !releases.is_empty() => {
                 released.map_err(Interrupted::NotRecorded)?;
             }
             read = body.next(), if reading && !split && releases.has_room() => {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tapedeck_schemas::{Direction, End, Kind};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::rig;
@@ -100,6 +102,36 @@ async fn a_target_that_goes_away_cuts_its_answer_and_the_record_says_so() {
         frames.iter().filter_map(|frame| frame.end).collect::<Vec<_>>(),
         [End::UpstreamLost, End::Accepted]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_before_its_end_is_never_given_as_a_whole_one() {
+    const PART: &str = "{\"jsonrpc\":";
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let settings = format!("url = \"http://{}/mcp\"", listener.local_addr().expect("an address"));
+    let rig = Rig::reached(Target::nowhere(), &settings).await;
+    let asked = tokio::spawn(rig.post(call(1, "breaks")).send());
+    let (mut target, _) = listener.accept().await.expect("the proxy connects");
+    let mut request = Vec::new();
+    while !request.ends_with(b"}") {
+        target.read_buf(&mut request).await.expect("a request");
+    }
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let part = format!("{head}{:x}\r\n{PART}\r\n", PART.len());
+    target.write_all(part.as_bytes()).await.expect("the proxy reads");
+    drop(target);
+    let answer = asked.await.expect("no panic");
+    // What came of it may be given, as a part: or it is said that there is none.
+    if answer.status == 200 {
+        answer.whole().await.expect_err("a cut, not a clean end");
+    } else {
+        assert_eq!(answer.json().await["error"]["data"]["reason"], "upstream_lost");
+    }
+    let frames = rig.stop_and_read().await;
+    let ends: Vec<_> = frames.iter().filter_map(|frame| frame.end).collect();
+    assert_eq!(ends, [End::UpstreamLost]);
+    let mut parts = frames.iter().filter_map(|frame| frame.payload.as_ref());
+    assert!(parts.any(|part| part.0 == PART.as_bytes()), "what came is on record");
 }
 
 #[tokio::test(flavor = "multi_thread")]

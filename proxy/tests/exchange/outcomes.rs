@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tapedeck_schemas::{Direction, End, Frame, Kind, RpcKind};
 use tokio::sync::Mutex;
 
@@ -297,4 +297,34 @@ async fn a_token_in_the_query_is_no_token_and_the_query_reaches_no_target() {
         .body(json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string());
     assert_eq!(asked.send().await.status, 200);
     assert_eq!(rig.target.seen()[0].path, "/mcp");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_turns_the_proxy_away_is_not_taken_for_a_token_that_is_bad() {
+    const SAID: &str = r#"{"error":"invalid_token"}"#;
+    let target = Target::start(|_| async {
+        Reply::json(SAID)
+            .status(401)
+            .header("www-authenticate", "Bearer realm=\"target\"")
+    });
+    let rig = Rig::new(target.await).await;
+    let answer = rig.post(call(7, "x")).send().await;
+    assert_eq!(answer.status, 502);
+    assert!(!answer.headers.contains_key("www-authenticate"));
+    let said: Value = serde_json::from_slice(&answer.whole().await.expect("whole")).expect("JSON");
+    assert_eq!(
+        (&said["id"], &said["error"]["data"]["reason"]),
+        (&json!(7), &json!("target_unauthorized"))
+    );
+    let frames = rig.stop_and_read().await;
+    assert_at_most_one_end(&frames);
+    let recorded = answers(&frames);
+    let [answered] = recorded.as_slice() else {
+        panic!("{recorded:?}");
+    };
+    let payload = answered.payload.as_ref().map(|payload| payload.0.as_ref());
+    assert_eq!((answered.http.status, payload), (Some(401), Some(SAID.as_bytes())));
+    assert_eq!(answered.end, Some(End::Answered));
+    let rule = answered.decision.as_ref().map(|decision| decision.rule.as_str());
+    assert_eq!(rule, Some("target_unauthorized"));
 }
