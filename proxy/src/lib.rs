@@ -58,6 +58,7 @@ pub mod spool;
 mod start;
 mod telemetry;
 mod upstream;
+mod workers;
 
 pub use reload::{ReloadError, Reloader};
 pub use start::{Running, StartError, start};

@@ -24,6 +24,7 @@ use crate::reload::{Current, Reloader};
 use crate::served::{Clients, Operators};
 use crate::session_tag::TagKeys;
 use crate::telemetry::Traces;
+use crate::workers::Workers;
 
 /// How long calls in progress may go on once the proxy stops. Listening streams end at once: their clients come back to
 /// another replica.
@@ -62,6 +63,9 @@ pub enum StartError {
     /// Traces cannot be exported.
     #[error("[telemetry]: {0}")]
     Telemetry(#[from] crate::telemetry::TelemetryError),
+    /// There are no threads to serve clients on.
+    #[error("no threads for clients: {0}")]
+    Threads(#[source] std::io::Error),
     /// Tokens cannot be verified.
     #[error("no HTTP client for the identity provider: {0}")]
     Identity(String),
@@ -79,6 +83,8 @@ pub struct Running {
     /// The last to go: connections whose exchange is over are given time to say so.
     sever: CancellationToken,
     servers: [JoinHandle<()>; 2],
+    /// Exchanges are on them, which outlive their connections.
+    _workers: Arc<Workers>,
 }
 
 /// Starts to serve `config`. Kafka, targets and issuers need not be there yet: what needs them is refused until they are.
@@ -97,6 +103,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let routes = routes(&config, &HashMap::new(), &metrics)?;
     let tag_keys = Arc::new(TagKeys::new(config.tag_keys.all().to_vec())?);
     let traces = Traces::start(config.traces.as_ref())?;
+    let workers = Arc::new(Workers::start().map_err(StartError::Threads)?);
     let listener = bind(config.listen).await?;
     let admin_listener = bind(config.admin_listen).await?;
     let address = listener.local_addr().map_err(|error| StartError::Listen {
@@ -128,10 +135,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     });
     let (targets, sever, stopping) = (proxy.routes.len(), CancellationToken::new(), proxy.stopping.clone());
     let current = Arc::new(Current::new(proxy, &mut registry));
-    let clients = listen::serve(listener, Clients::new(current.watch()), stopping, sever.clone());
+    let clients = Clients::new(current.watch());
+    let clients = listen::serve(listener, Some(Arc::clone(&workers)), clients, stopping, sever.clone());
     let operators = Operators::new(Admin::new(Arc::clone(&current), registry), sever.clone());
     // Health is asked for, and metrics are scraped, to the very end.
-    let operators = listen::serve(admin_listener, operators, sever.clone(), sever.clone());
+    let operators = listen::serve(admin_listener, None, operators, sever.clone(), sever.clone());
     let servers = [tokio::spawn(clients), tokio::spawn(operators)];
     tracing::info!(%address, %admin_address, targets, "serving");
     Ok(Running {
@@ -140,6 +148,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         admin_address,
         sever,
         servers,
+        _workers: workers,
     })
 }
 

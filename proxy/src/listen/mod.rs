@@ -11,6 +11,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -18,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +31,7 @@ use crate::client_side::AnswerBody;
 use crate::config::Limits;
 use crate::identity::CertificateThumbprint;
 use crate::socket;
+use crate::workers::Workers;
 use connection::Protocol;
 use room::Room;
 
@@ -84,11 +87,12 @@ pub(crate) struct Terms {
     pub(crate) stopping: CancellationToken,
 }
 
-/// Serves connections until `stopping`, then lets each finish its answer, until `cut`.
+/// Serves connections on `workers`, or here, until `stopping`, then lets each finish its answer, until `cut`.
 ///
 /// Returns once no connection is left.
 pub(crate) async fn serve(
     listener: TcpListener,
+    workers: Option<Arc<Workers>>,
     mut service: impl Service,
     stopping: CancellationToken,
     cut: CancellationToken,
@@ -111,14 +115,22 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, address)) => {
-                let (terms, service, cut) = (service.terms(), service.clone(), cut.clone());
-                connections.spawn(async move {
-                    let _place = place;
-                    tokio::select! {
-                        () = one_connection(stream, address, terms, service) => {}
-                        () = cut.cancelled() => {}
+                // From here on it is told to the runtime of whoever serves it when something comes.
+                let stream = match stream.into_std() {
+                    Ok(stream) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be handed over");
+                        continue;
                     }
-                });
+                };
+                let connection = one_connection(stream, address, service.terms(), service.clone());
+                let connection = connections.track_future(until(cut.clone(), connection, place));
+                match &workers {
+                    Some(workers) => workers.spawn(connection),
+                    None => {
+                        tokio::spawn(connection);
+                    }
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -131,11 +143,20 @@ pub(crate) async fn serve(
     connections.wait().await;
 }
 
-async fn one_connection(mut stream: TcpStream, mut address: SocketAddr, terms: Terms, service: impl Service) {
-    if let Err(error) = socket::prepare(&stream) {
-        tracing::debug!(%error, "a connection ended before it began");
-        return;
+/// A connection to its end, or until `cut`; then its place is free.
+async fn until(cut: CancellationToken, connection: impl Future<Output = ()>, _place: OwnedSemaphorePermit) {
+    tokio::select! {
+        () = connection => {}
+        () = cut.cancelled() => {}
     }
+}
+
+async fn one_connection(stream: std::net::TcpStream, mut address: SocketAddr, terms: Terms, service: impl Service) {
+    let taken = TcpStream::from_std(stream).and_then(|stream| socket::prepare(&stream).map(|()| stream));
+    let mut stream = match taken {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!(%error, "a connection ended before it began"),
+    };
     if proxy_protocol::is_announced(address, &terms.announced_by) {
         let client = Box::pin(proxy_protocol::client(&mut stream, address));
         address = match tokio::time::timeout(HANDSHAKE_TIMEOUT, client).await {
@@ -163,7 +184,8 @@ async fn one_connection(mut stream: TcpStream, mut address: SocketAddr, terms: T
     let of_http = |peer: Peer| {
         let service = service.clone();
         service_fn(move |request| {
-            let answer = service.clone().answer(peer, request);
+            // Boxed: the connection keeps room for it, also while an answer lasts for days and it is long over.
+            let answer = Box::pin(service.clone().answer(peer, request));
             async move { Ok::<_, Infallible>(answer.await) }
         })
     };
@@ -212,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_lasts_takes_little_memory() {
-        let task = |stream: TcpStream, address: SocketAddr, terms: Terms, service: Clients| {
+        let task = |stream: std::net::TcpStream, address: SocketAddr, terms: Terms, service: Clients| {
             one_connection(stream, address, terms, service)
         };
         let bytes = size(task);
