@@ -6,16 +6,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use tokio::net::TcpStream;
 
 use super::bridge::{Lost, Pipe};
 use super::connect::{ConnectError, Connector};
 use super::credential::CredentialError;
 use super::http2::Stream;
+use super::listening::{self, Listening, ListeningError};
 use super::pool::{Alone, Connection, Pool};
 
 /// Why there is no answer.
@@ -29,7 +31,7 @@ pub(crate) enum SendError {
     NoCredential(CredentialError),
     /// Bytes of the request may have reached the target; it may have acted on them.
     #[error("the target's connection was lost before its answer began: {0}")]
-    Lost(#[source] hyper::Error),
+    Lost(#[source] BodyError),
     /// The target answered 101: from there on its connection is nothing that could be recorded.
     #[error("the target switched protocols, which nobody asked for")]
     Switched,
@@ -58,6 +60,11 @@ impl Client {
     /// request is never sent twice. That one which an HTTP/2 target refused (RFC 9113, section 8.7) was not acted on is
     /// the target's word alone: it is lost, too. Dropping the future closes the connection, or resets the stream.
     pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<UpstreamAnswer, SendError> {
+        if request.method() == Method::GET
+            && let Some(connected) = self.connector.plain().await
+        {
+            return self.listen(connected.map_err(SendError::NotSent)?, &request).await;
+        }
         loop {
             let (connection, is_kept) = match self.pool.take() {
                 Some(connection) => (connection, true),
@@ -85,9 +92,23 @@ impl Client {
                 // At most once per kept connection, each of which is gone by then.
                 Some(unsent) if is_kept => request = unsent,
                 Some(_) => return Err(SendError::NotSent(ConnectError::Http(failed.into_error()))),
-                None => return Err(SendError::Lost(failed.into_error())),
+                None => return Err(SendError::Lost(failed.into_error().into())),
             }
         }
+    }
+
+    /// Asks for a stream, on a connection of its own.
+    async fn listen(&self, tcp: TcpStream, request: &Request<Full<Bytes>>) -> Result<UpstreamAnswer, SendError> {
+        let answered = listening::listen(tcp, request, self.connector.authority()).await;
+        let (status, headers, body) = answered.map_err(|error| SendError::Lost(error.into()))?;
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(SendError::Switched);
+        }
+        let body = UpstreamBody {
+            source: Source::Listening(body),
+            kept: None,
+        };
+        Ok(UpstreamAnswer { status, headers, body })
     }
 
     async fn connect(&self) -> Result<Connection, ConnectError> {
@@ -176,15 +197,18 @@ impl Kept {
 
 enum Source {
     Http(Incoming),
+    Listening(Listening),
     Whole(Bytes),
     Pipe(Pipe),
 }
 
-/// Why a body broke off.
+/// Why a body broke off, or did not begin.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error(transparent)]
     Http(#[from] hyper::Error),
+    #[error(transparent)]
+    Listening(#[from] ListeningError),
     #[error(transparent)]
     Lost(#[from] Lost),
 }
@@ -214,6 +238,7 @@ impl UpstreamBody {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         let body = match &mut self.source {
             Source::Http(body) => body,
+            Source::Listening(body) => return Ok(body.next().await?),
             Source::Whole(bytes) if bytes.is_empty() => return Ok(None),
             Source::Whole(bytes) => return Ok(Some(std::mem::take(bytes))),
             Source::Pipe(pipe) => return Ok(pipe.next().await?),
@@ -237,6 +262,7 @@ impl UpstreamBody {
     pub(crate) fn is_over(&mut self) -> bool {
         let over = match &self.source {
             Source::Http(body) => Pin::new(body).is_end_stream(),
+            Source::Listening(body) => body.is_over(),
             Source::Whole(bytes) => bytes.is_empty(),
             Source::Pipe(_) => false,
         };
@@ -250,6 +276,7 @@ impl UpstreamBody {
     pub(crate) fn length(&self) -> Option<u64> {
         match &self.source {
             Source::Http(body) => body.size_hint().exact(),
+            Source::Listening(body) => body.length(),
             Source::Whole(bytes) => Some(bytes.len() as u64),
             Source::Pipe(_) => None,
         }

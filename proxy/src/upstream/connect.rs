@@ -115,6 +115,15 @@ impl Connector {
         &self.authority
     }
 
+    /// A TCP connection, where nothing more is between it and HTTP/1.1.
+    pub(super) async fn plain(&self) -> Option<Result<TcpStream, ConnectError>> {
+        if self.tls.is_some() {
+            return None;
+        }
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.tcp()).await;
+        Some(connected.unwrap_or(Err(ConnectError::Timeout)))
+    }
+
     /// A connection that is ready for its first request, by HTTP/2 where the target prefers it.
     pub(super) async fn connect(&self) -> Result<Opened, ConnectError> {
         tokio::time::timeout(CONNECT_TIMEOUT, self.open())
@@ -122,11 +131,16 @@ impl Connector {
             .map_err(|_| ConnectError::Timeout)?
     }
 
-    async fn open(&self) -> Result<Opened, ConnectError> {
+    async fn tcp(&self) -> Result<TcpStream, ConnectError> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port))
             .await
             .map_err(ConnectError::Tcp)?;
         socket::prepare(&tcp).map_err(ConnectError::Tcp)?;
+        Ok(tcp)
+    }
+
+    async fn open(&self) -> Result<Opened, ConnectError> {
+        let tcp = self.tcp().await?;
         match &self.tls {
             None => handshake(TokioIo::new(tcp)).await.map(Opened::Alone),
             Some((connector, name)) => {

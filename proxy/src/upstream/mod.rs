@@ -8,6 +8,7 @@ mod forward;
 mod headers;
 mod http2;
 mod idle;
+mod listening;
 mod pool;
 
 pub(crate) use client::{SendError, UpstreamAnswer, UpstreamBody};
