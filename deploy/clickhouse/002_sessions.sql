@@ -24,7 +24,9 @@ CREATE TABLE IF NOT EXISTS sessions
     errors SimpleAggregateFunction(max, UInt64) COMMENT 'Error answers, isError results, refusals and exchanges that ended badly, so far',
     bytes SimpleAggregateFunction(max, UInt64) COMMENT 'Payload bytes both ways so far',
     names SimpleAggregateFunction(groupUniqArrayArray, Array(String)) COMMENT 'Tools, prompts and resources used',
-    shared SimpleAggregateFunction(max, UInt8) COMMENT '1: several clients could not be told apart'
+    shared SimpleAggregateFunction(max, UInt8) COMMENT '1: several clients could not be told apart',
+    -- The class leads the partitions of frames. Sessions are small: expired rows leave them as parts are merged.
+    retention SimpleAggregateFunction(max, String) DEFAULT 'standard' COMMENT 'Retention class'
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toMonday(session_start)
@@ -52,32 +54,11 @@ SELECT
     max(frames.session_errors) AS errors,
     max(frames.session_bytes) AS bytes,
     groupUniqArrayArray(if(frames.rpc_name = '', [], [toString(frames.rpc_name)])) AS names,
-    max(frames.session_shared) AS shared
+    max(frames.session_shared) AS shared,
+    max(toString(frames.retention)) AS retention
 FROM frames
--- The stub of a record that is no frame knows neither tenant nor target: it is in `frames` only.
+-- The stub of a record that is no frame knows neither tenant nor target: it is in `frames` only. Of what was erased nothing
+-- is aggregated again.
 WHERE session_id != toUUID('00000000-0000-0000-0000-000000000000') AND frames.kind != 'undecodable'
-GROUP BY tenant, session_start, session_id;
-
-CREATE VIEW IF NOT EXISTS sessions_v AS
-SELECT
-    tenant,
-    session_start,
-    session_id,
-    any(s.target) AS target,
-    max(s.issuer) AS issuer,
-    max(s.subject) AS subject,
-    max(s.principal_name) AS principal_name,
-    max(s.principal_email) AS principal_email,
-    max(s.client_id) AS client_id,
-    groupUniqArrayArray(s.client_addresses) AS client_addresses,
-    max(s.client_name) AS client_name,
-    max(s.revision) AS revision,
-    max(s.last_time) AS last_time,
-    max(s.frames) AS frames,
-    max(s.calls) AS calls,
-    max(s.errors) AS errors,
-    max(s.bytes) AS bytes,
-    groupUniqArrayArray(s.names) AS names,
-    max(s.shared) AS shared
-FROM sessions AS s
+    AND frames.redaction != 'erased'
 GROUP BY tenant, session_start, session_id;

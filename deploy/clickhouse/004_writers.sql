@@ -33,19 +33,6 @@ FROM frames
 WHERE frames.kind != 'undecodable'
 GROUP BY kafka_source, kafka_topic, kafka_partition, writer_id;
 
-CREATE VIEW IF NOT EXISTS writers_v AS
-SELECT
-    kafka_source,
-    kafka_topic,
-    kafka_partition,
-    writer_id,
-    min(w.first_time) AS first_time,
-    max(w.last_time) AS last_time,
-    max(w.stopped) AS stopped,
-    max(w.settled_time) AS settled_time
-FROM writers AS w
-GROUP BY kafka_source, kafka_topic, kafka_partition, writer_id;
-
 -- One row per call whose end nobody saw. The place of its request's frame names it, so saying it again changes nothing.
 CREATE TABLE IF NOT EXISTS unknown_calls
 (
@@ -62,7 +49,8 @@ CREATE TABLE IF NOT EXISTS unknown_calls
     kafka_topic LowCardinality(String) COMMENT 'Topic of the request',
     kafka_partition Int32 COMMENT 'Partition of the request',
     kafka_offset Int64 COMMENT 'Offset of the request',
-    noticed DateTime64(6, 'UTC') DEFAULT now64(6) COMMENT 'When the consumer came to this conclusion'
+    noticed DateTime64(6, 'UTC') DEFAULT now64(6) COMMENT 'When the consumer came to this conclusion',
+    retention LowCardinality(String) DEFAULT 'standard' COMMENT 'Retention class of the request'
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toMonday(session_start)
@@ -74,56 +62,3 @@ SETTINGS
     fsync_after_insert = 1,
     fsync_part_directory = 1
 COMMENT 'Calls that a writer left open when it went away without a goodbye; read them through the view calls_v';
-
-CREATE VIEW IF NOT EXISTS calls_v AS
-SELECT
-    c.tenant AS tenant,
-    c.session_start AS session_start,
-    c.session_id AS session_id,
-    c.exchange_id AS exchange_id,
-    c.rpc_id AS rpc_id,
-    c.method AS method,
-    c.name AS name,
-    c.target AS target,
-    c.issuer AS issuer,
-    c.subject AS subject,
-    c.started AS started,
-    c.ended AS ended,
-    c.http_status AS http_status,
-    c.error_code AS error_code,
-    multiIf(
-        c.answer = 'error' OR c.is_error, 'error',
-        c.answer = 'response', 'answered',
-        c.end != '', c.end,
-        u.exchange_id != toUUID('00000000-0000-0000-0000-000000000000'), 'unknown',
-        'open') AS outcome
-FROM
-(
-    WITH
-        frames.kind = 'message' AND frames.direction = 'to_target' AND frames.rpc_kind = 'request' AS is_request,
-        frames.kind = 'message' AND frames.direction = 'to_client' AND frames.rpc_kind IN ('response', 'error')
-            AND frames.rpc_method != '' AS is_answer
-    SELECT
-        tenant,
-        session_start,
-        session_id,
-        exchange_id,
-        anyIf(frames.rpc_id, is_request) AS rpc_id,
-        anyIf(frames.rpc_method, is_request) AS method,
-        anyIf(frames.rpc_name, is_request) AS name,
-        any(frames.target) AS target,
-        anyIf(frames.issuer, is_request) AS issuer,
-        anyIf(frames.subject, is_request) AS subject,
-        minIf(frames.time, is_request) AS started,
-        maxOrNullIf(frames.time, is_answer OR frames.ended != '') AS ended,
-        max(frames.http_status) AS http_status,
-        maxIf(frames.rpc_error_code, is_answer) AS error_code,
-        maxIf(frames.rpc_is_error, is_answer) AS is_error,
-        toString(anyIf(frames.rpc_kind, is_answer)) AS answer,
-        toString(max(frames.ended)) AS end
-    FROM frames
-    GROUP BY tenant, session_start, session_id, exchange_id
-    HAVING countIf(is_request) > 0
-) AS c
-LEFT ANY JOIN unknown_calls AS u
-    ON c.session_id = u.session_id AND c.exchange_id = u.exchange_id AND u.direction = 'to_target';

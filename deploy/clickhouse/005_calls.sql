@@ -5,14 +5,6 @@
 -- table can be made again from `frames` (and `unknown_calls`) at any time. What a frame alone does not say, the loader has
 -- written on it: which exchange's request it answers, and which other calls it ends.
 
-ALTER TABLE frames
-    ADD COLUMN IF NOT EXISTS message_size Int64 COMMENT 'On the last part of a message that was split: bytes of all of it. 0 on all other frames.' CODEC(T64, ZSTD),
-    ADD COLUMN IF NOT EXISTS answers_exchange UUID COMMENT 'Where this answers a request of another exchange: that exchange. Else zeros.',
-    ADD COLUMN IF NOT EXISTS concerns Array(String) COMMENT 'Other calls of the exchange that this frame ends, or answers as a whole: > and the JSON-RPC id where the client asked, < where the target did.' CODEC(ZSTD);
-
-ALTER TABLE unknown_calls
-    ADD COLUMN IF NOT EXISTS retention LowCardinality(String) DEFAULT 'standard' COMMENT 'Retention class of the request';
-
 CREATE TABLE IF NOT EXISTS calls
 (
     retention LowCardinality(String) COMMENT 'Retention class',

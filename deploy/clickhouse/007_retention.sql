@@ -11,41 +11,6 @@ ORDER BY class
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'What migrate has made of [retention] in the consumer''s configuration';
 
--- The class leads frames' partitions. Sessions are small: expired rows leave them as parts are merged.
-ALTER TABLE sessions
-    ADD COLUMN IF NOT EXISTS retention SimpleAggregateFunction(max, String) DEFAULT 'standard' COMMENT 'Retention class';
-
--- Of what was erased nothing is aggregated again.
-ALTER TABLE sessions_from_frames MODIFY QUERY
-SELECT
-    tenant,
-    session_start,
-    session_id,
-    any(frames.target) AS target,
-    max(frames.issuer) AS issuer,
-    max(frames.subject) AS subject,
-    max(frames.principal_name) AS principal_name,
-    max(frames.principal_email) AS principal_email,
-    max(frames.client_id) AS client_id,
-    groupUniqArrayArray([toString(frames.client_address)]) AS client_addresses,
-    max(frames.claimed_name) AS client_name,
-    max(frames.revision) AS revision,
-    max(frames.time) AS last_time,
-    max(frames.session_seq) AS frames,
-    max(frames.session_calls) AS calls,
-    max(frames.session_errors) AS errors,
-    max(frames.session_bytes) AS bytes,
-    groupUniqArrayArray(if(frames.rpc_name = '', [], [toString(frames.rpc_name)])) AS names,
-    max(frames.session_shared) AS shared,
-    max(toString(frames.retention)) AS retention
-FROM frames
--- The stub of a record that is no frame knows neither tenant nor target: it is in `frames` only.
-WHERE session_id != toUUID('00000000-0000-0000-0000-000000000000') AND frames.kind != 'undecodable'
-    AND frames.redaction != 'erased'
-GROUP BY tenant, session_start, session_id;
-
-ALTER TABLE frames COMMENT COLUMN redaction 'none: no payload. unchanged, masked, dropped: what became of it. joined: masked, and on the last part''s row. erased: an erasure was ordered, and nothing is left that says who or what.';
-
 -- A hold names one of: a session, a subject, a tenant. It keeps what is there and what comes, until it is released.
 CREATE TABLE IF NOT EXISTS holds
 (

@@ -1,4 +1,5 @@
--- The views that users may query. Their names and columns stay; columns may be added at the end.
+-- The views that users may query. Their names and columns stay; columns may be added at the end, by replacing a view in a later
+-- file.
 
 CREATE OR REPLACE VIEW sessions_v
 (
@@ -162,30 +163,9 @@ CREATE OR REPLACE VIEW messages_v
     seq Int64 COMMENT 'Number of the frame in its segment'
 )
 AS SELECT
-    f.tenant AS tenant,
-    f.session_start AS session_start,
-    f.session_id AS session_id,
-    f.session_seq AS session_seq,
-    f.time AS time,
-    f.kind AS kind,
-    f.direction AS direction,
-    f.target AS target,
-    f.subject AS subject,
-    f.principal_email AS principal_email,
-    f.exchange_id AS exchange_id,
-    f.rpc_kind AS rpc_kind,
-    f.rpc_method AS rpc_method,
-    f.rpc_name AS rpc_name,
-    f.rpc_id AS rpc_id,
-    f.http_status AS http_status,
-    f.ended AS ended,
-    f.payload AS payload,
-    f.payload_size AS payload_size,
-    f.redaction AS redaction,
-    f.redaction_rules AS redaction_rules,
-    f.verdict AS verdict,
-    f.segment_id AS segment_id,
-    f.seq AS seq
+    tenant, session_start, session_id, session_seq, time, kind, direction, target, subject, principal_email,
+    exchange_id, rpc_kind, rpc_method, rpc_name, rpc_id, http_status, ended, payload, payload_size, redaction,
+    redaction_rules, verdict, segment_id, seq
 FROM frames AS f
 WHERE f.kind NOT IN ('segment_opened', 'segment_sealed');
 
@@ -207,20 +187,12 @@ CREATE OR REPLACE VIEW refusals_v
     exchange_id UUID COMMENT 'The exchange'
 )
 AS SELECT
-    f.tenant AS tenant,
-    f.time AS time,
+    tenant, time,
     f.decision_rule AS rule,
-    f.http_status AS http_status,
-    f.target AS target,
-    f.issuer AS issuer,
-    f.subject AS subject,
-    f.principal_email AS principal_email,
-    f.client_address AS client_address,
-    f.user_agent AS user_agent,
+    http_status, target, issuer, subject, principal_email, client_address, user_agent,
     f.rpc_method AS method,
     f.rpc_name AS name,
-    f.session_id AS session_id,
-    f.exchange_id AS exchange_id
+    session_id, exchange_id
 FROM frames AS f
 WHERE f.kind = 'refused' AND f.part_last;
 
