@@ -147,6 +147,8 @@ async fn carry_out(config: &Config, sink: &Sink, erasure: &Erasure, why: (&str, 
             break;
         }
     }
+    // An insert that was under way when rows were removed may have shown its calls before its frames: by now it has ended.
+    sink.aggregate_subject(erasure).await?;
     let mut held = Vec::new();
     for hold in sink.holds().await? {
         let frames = sink.held_rows(erasure, &hold).await?;
@@ -209,6 +211,8 @@ pub async fn release(config: &Config, id: Uuid, by: &str) -> Result<HoldReceipt,
     if !sink.release_hold(id, by).await? {
         return Err(OrderError::NoHold(id));
     }
+    // Loaders know of it by then, and an insert that copied what it loaded has ended.
+    sleep(RENEWAL + config.lease).await;
     let others: Vec<Hold> = holds.iter().filter(|hold| hold.id != id).cloned().collect();
     let frames = sink.drop_held(&hold.scope, &others).await?;
     sink.note_order("release", id, by, "", frames).await?;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use tapedeck_config::EXIT_BAD_CONFIG;
 use tapedeck_consumer::config::Config;
@@ -80,10 +81,10 @@ struct Erase {
     #[command(flatten)]
     order: Order,
     /// `iss` of the caller.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     issuer: String,
     /// `sub` of the caller.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     subject: String,
     /// In this tenant only.
     #[arg(long, default_value = "")]
@@ -111,13 +112,13 @@ struct HoldScope {
     #[arg(long, conflicts_with_all = ["subject", "tenant"])]
     session: Option<Uuid>,
     /// All of a caller: `sub`, with --issuer.
-    #[arg(long, requires = "issuer", conflicts_with = "tenant")]
+    #[arg(long, requires = "issuer", conflicts_with = "tenant", value_parser = NonEmptyStringValueParser::new())]
     subject: Option<String>,
     /// `iss` of that caller.
-    #[arg(long, requires = "subject")]
+    #[arg(long, requires = "subject", value_parser = NonEmptyStringValueParser::new())]
     issuer: Option<String>,
     /// All of a tenant.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     tenant: Option<String>,
 }
 

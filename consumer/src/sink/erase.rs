@@ -140,7 +140,13 @@ impl Sink {
             self.mutate(&format!("ALTER TABLE {table} DELETE WHERE {whose}"))
                 .await?;
         }
-        self.aggregate_again_where(&whose).await?;
+        // What is left of the ids of erased requests.
+        self.mutate(
+            "ALTER TABLE unknown_calls DELETE WHERE (segment_id, seq) IN \
+             (SELECT segment_id, seq FROM frames WHERE redaction = 'erased')",
+        )
+        .await?;
+        self.aggregate_subject(erasure).await?;
         let after = (
             self.number(&format!("SELECT {sessions} FROM sessions WHERE {whose}"))
                 .await?,
@@ -151,6 +157,23 @@ impl Sink {
             sessions: before.0.saturating_sub(after.0),
             calls: before.1.saturating_sub(after.1),
         })
+    }
+
+    /// Makes rows of `calls` and `sessions` of what is left of a subject. Once or several times is the same.
+    ///
+    /// # Errors
+    /// As any statement.
+    pub async fn aggregate_subject(&self, erasure: &Erasure) -> Result<(), SinkError> {
+        let whose = format!(
+            "issuer = {} AND subject = {}",
+            literal(&erasure.issuer),
+            literal(&erasure.subject)
+        );
+        self.aggregate_again_where(&whose).await?;
+        self.aggregate_unknown_where(&format!(
+            "(segment_id, seq) IN (SELECT segment_id, seq FROM frames WHERE {whose})"
+        ))
+        .await
     }
 
     /// Notes in `access_log` what a person ordered.

@@ -12,7 +12,7 @@ use tapedeck_schemas::{
 use uuid::Uuid;
 
 use super::error::timed;
-use super::pieces::{bind, ids, partition};
+use super::pieces::{bind, ids, literal, partition};
 use super::{Sink, SinkError};
 use crate::rows::Origin;
 
@@ -244,15 +244,30 @@ impl Sink {
     /// # Errors
     /// As any statement.
     pub async fn aggregate_unknown(&self, origin: &Origin, writer: Uuid) -> Result<(), SinkError> {
+        let whose = format!(
+            "kafka_source = {} AND kafka_topic = {} AND kafka_partition = {} AND writer_id = toUUID('{writer}')",
+            literal(&origin.source),
+            literal(&origin.topic),
+            origin.partition
+        );
+        self.aggregate_unknown_where(&whose).await
+    }
+
+    /// The same with the rows of `unknown_calls` that a condition selects.
+    ///
+    /// # Errors
+    /// As any statement.
+    pub(super) async fn aggregate_unknown_where(&self, condition: &str) -> Result<(), SinkError> {
         let sql = format!(
             "INSERT INTO calls (retention, tenant, session_start, session_id, called, exchange_id, direction, rpc_id, \
              unknown) SELECT retention, tenant, session_start, session_id, \
              least(toDateTime64(UUIDv7ToDateTime(exchange_id, 'UTC'), 3, 'UTC'), \
              toDateTime64('2100-01-01 00:00:00', 3, 'UTC')), exchange_id, direction, rpc_id, 1 \
-             FROM unknown_calls WHERE {} AND writer_id = toUUID('{writer}')",
-            partition()
+             FROM unknown_calls WHERE {condition}"
         );
-        let insert = bind(self.client().query(&sql), origin)
+        let insert = self
+            .client()
+            .query_raw(&sql)
             .with_setting("async_insert", "0")
             .with_setting("insert_deduplicate", "0")
             .with_setting("max_partitions_per_insert_block", "0");
