@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tapedeck_consumer::parts::{Parts, Waiting};
-use tapedeck_consumer::publish::{Masked, audit_event};
+use tapedeck_consumer::publish::{Told, audit_events};
 use tapedeck_consumer::record::Record;
 use tapedeck_consumer::redaction::{self, Known};
 use tapedeck_consumer::rows::{Origin, Row, Verdict};
@@ -203,13 +203,13 @@ fn round(records: &[Vec<u8>], redactor: &Redactor) -> Result<Vec<(&'static str, 
     let mut size = block.rows();
     for row in &rows {
         let frame = row.frame.frame();
-        let masked = Masked {
-            name: frame.rpc.as_ref().and_then(|rpc| rpc.name.as_deref()),
-            user_agent: frame.client.user_agent.as_deref(),
-            ..Masked::default()
-        };
-        let event = audit_event(frame, masked, row.place.session);
-        size += event.map_or(0, |event| encode_audit(&event, Framing::default()).len());
+        let events = audit_events(Told {
+            frame,
+            place: &row.place,
+            truncated: row.truncated,
+        });
+        let sizes = events.iter().map(|event| encode_audit(event, Framing::default()).len());
+        size += sizes.sum::<usize>();
     }
     stage("events")?;
     drop((rows, bytes, std::hint::black_box(size)));

@@ -5,9 +5,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 use std::time::Duration;
 
-use tapedeck_config::{ByteSize, ClickHouse, Errors, Kafka, Section};
+use tapedeck_config::{ByteSize, ClickHouse, Errors, Kafka, SchemaRegistry, Section};
 
 use crate::migrate::TopicPlan;
+use crate::publish::Format;
 use crate::retention::Retention;
 
 /// The whole configuration.
@@ -21,6 +22,10 @@ pub struct Config {
     pub kafka: Kafka,
     /// The consumer group.
     pub group: String,
+    /// The schema registry, where one is used.
+    pub schema_registry: Option<SchemaRegistry>,
+    /// How audit events are written.
+    pub audit_format: Format,
     /// ClickHouse.
     pub clickhouse: ClickHouse,
     /// When a batch is full.
@@ -94,6 +99,11 @@ impl Config {
         });
         let clickhouse = root.required_section("clickhouse", "how to reach ClickHouse");
         let clickhouse = clickhouse.and_then(|section| ClickHouse::read(&section));
+        let schema_registry = root.section("schema_registry");
+        let schema_registry = schema_registry.and_then(|section| SchemaRegistry::read(&section));
+        let audit_format = root.section("audit").map_or(Format::Avro, |section| {
+            section.field::<String>("format").and_then(format).or(Format::Avro)
+        });
         let (limits, lease) = batch(root.section("batch").as_ref());
         let idle = root
             .section("sessions")
@@ -111,6 +121,8 @@ impl Config {
             admin_listen,
             kafka: kafka?,
             group: group?,
+            schema_registry,
+            audit_format,
             clickhouse: clickhouse?,
             limits,
             lease,
@@ -200,6 +212,14 @@ fn topics(section: Option<&Section<'_>>) -> Topics {
         retention: days("retention", 7),
         audit_retention: days("audit_retention", 30),
         control_retention: days("control_retention", 400),
+    }
+}
+
+fn format(name: String) -> Result<Format, &'static str> {
+    match name.as_str() {
+        "avro" => Ok(Format::Avro),
+        "json" => Ok(Format::Json),
+        _ => Err("it is \"avro\" or \"json\""),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::Limits;
 use crate::group::Member;
 use crate::record::Record;
 use crate::rows::Origin;
+use crate::schemas::Schemas;
 use crate::silence::{Listener, Watch};
 use crate::sink::ServerClock;
 use crate::source::Source;
@@ -36,6 +37,8 @@ pub struct Partition {
     pub kafka: ClientConfig,
     /// The group's name.
     pub group: String,
+    /// What is known of a schema registry.
+    pub schemas: Schemas,
     /// When a batch is full.
     pub limits: Limits,
     /// How long a batch may take to end after the partition was revoked.
@@ -99,7 +102,8 @@ impl Partition {
             origin.partition,
             self.limits.bytes,
         )
-        .map_err(Stop::Kafka)?;
+        .map_err(Stop::Kafka)?
+        .with_schemas(self.schemas.clone());
         let (first, end) = source.ends_at_last().await?;
         let committed = self.member.committed(origin.partition).await?;
         let wanted = match committed {
@@ -220,7 +224,7 @@ impl Partition {
                         break;
                     }
                 }
-                next = source.next() => match next {
+                next = source.next() => match next? {
                     Some(record) => {
                         full.get_or_insert_with(|| Instant::now() + self.limits.every);
                         *position = record.offset + 1;

@@ -1,7 +1,7 @@
 //! A record of the frames' topic, decoded or not.
 
 use sha2::{Digest as _, Sha256};
-use tapedeck_schemas::wire::decode_frame;
+use tapedeck_schemas::wire::{SchemaIds, decode_frame_by};
 use tapedeck_schemas::{DeadLetter, Digest, Frame, SessionKey};
 
 use crate::rows::Origin;
@@ -36,6 +36,12 @@ impl Record {
     /// Decodes a record's value.
     #[must_use]
     pub fn read(offset: i64, kafka_time: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        Self::read_by(&SchemaIds::default(), offset, kafka_time, key, value)
+    }
+
+    /// The same, with what a schema registry has said.
+    #[must_use]
+    pub fn read_by(ids: &SchemaIds, offset: i64, kafka_time: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
         let undecodable = |reason| Undecodable {
             reason,
             size: value.map_or(0, <[u8]>::len),
@@ -44,7 +50,7 @@ impl Record {
         };
         let content = match value {
             None => Err(undecodable("no_value")),
-            Some(value) => decode_frame(value).map_err(|error| undecodable(error.reason())),
+            Some(value) => decode_frame_by(value, ids).map_err(|error| undecodable(error.reason())),
         };
         Self {
             offset,

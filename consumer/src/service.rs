@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapedeck_redact::Redactor;
+use tapedeck_registry::{Registry, RegistryError};
+use tapedeck_schemas::schema;
+use tapedeck_schemas::wire::Framing;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -17,8 +20,9 @@ use crate::config::Config;
 use crate::group::{Change, Member};
 use crate::metrics::Metrics;
 use crate::partition::Partition;
-use crate::publish::{PublishError, Publisher};
+use crate::publish::{Format, PublishError, Publisher, Topics};
 use crate::rows::Origin;
+use crate::schemas::Schemas;
 use crate::silence::Listener;
 use crate::sink::Sink;
 use crate::stop::Stop;
@@ -37,6 +41,9 @@ pub enum ServiceError {
     /// The producer could not be made.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The schema registry refuses for good.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The built-in rules are wrong.
     #[error("redaction rules: {0}")]
     Rules(#[from] tapedeck_redact::ConfigError),
@@ -60,9 +67,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
     let names = &config.kafka.topics;
     let metrics = Arc::new(Metrics::default());
     let sink = Sink::new(&config.clickhouse);
+    let (schemas, topics) = tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        met = meet_registry(&config) => met?,
+    };
     let tools = Tools {
         sink: sink.clone(),
-        publisher: Publisher::new(kafka.clone(), names.audit(), names.deadletter(), DELIVERY)?,
+        publisher: Publisher::new(kafka.clone(), topics, DELIVERY)?,
         redactor: Arc::new(Redactor::new(tapedeck_redact::Config::default())?),
         metrics: Arc::clone(&metrics),
         lease: config.lease,
@@ -80,7 +91,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
             Ok(())
         });
     }
-    let listener = Arc::new(Listener::new(config.silence));
+    let listener = Arc::new(Listener::new(config.silence).with_schemas(schemas.clone()));
     {
         let (listener, kafka) = (Arc::clone(&listener), kafka.clone());
         let (group, topic) = (config.group.clone(), names.control().to_owned());
@@ -106,6 +117,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
         listener: Arc::clone(&listener),
         kafka: kafka.clone(),
         group: config.group.clone(),
+        schemas: schemas.clone(),
         limits: config.limits,
         grace: GRACE,
         tools: tools.clone(),
@@ -119,6 +131,29 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
         let _ = tokio::time::timeout(Duration::from_secs(5), left).await;
     }
     result
+}
+
+/// Registers what is published, where there is a registry.
+async fn meet_registry(config: &Config) -> Result<(Schemas, Topics), RegistryError> {
+    let names = &config.kafka.topics;
+    let mut topics = Topics {
+        audit: names.audit().to_owned(),
+        format: config.audit_format,
+        dead_letter: names.deadletter().to_owned(),
+        ..Topics::default()
+    };
+    let Some(registry) = &config.schema_registry else {
+        return Ok((Schemas::default(), topics));
+    };
+    let registry = Registry::new(registry)?;
+    if topics.format == Format::Avro {
+        topics.audit_framing = Framing::Registry(registry.register_at_last(&topics.audit, schema::AUDIT).await?);
+    }
+    let letters = registry
+        .register_at_last(&topics.dead_letter, schema::DEAD_LETTER)
+        .await?;
+    topics.dead_letter_framing = Framing::Registry(letters);
+    Ok((Schemas::of(registry), topics))
 }
 
 struct Task {

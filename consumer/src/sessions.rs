@@ -13,7 +13,8 @@
 //! - A refusal joins a current session, and starts none: it stands alone under its own exchange id.
 //! - The recorder's own events (segments, gaps) belong to no session.
 //!
-//! Beside the session it says which calls of an exchange a frame ends without naming them ([`Place::concerns`]).
+//! Beside the session it says which calls of an exchange a frame ends without naming them ([`Place::concerns`]), and which
+//! session has turned out to be over ([`Place::closes`]).
 //!
 //! Nothing here is kept for good. What is not in memory is restored from the rows before the batch, so [`Sessions::missing`]
 //! says what a batch needs and the caller reads it back first. A session key's frames are all in one partition.
@@ -25,11 +26,17 @@ use uuid::Uuid;
 
 mod asked;
 mod event;
+mod key;
 #[cfg(test)]
 mod tests;
 
 use asked::Asked;
 pub use event::Event;
+use key::{Current, Exchange, Key, Session};
+
+/// How much earlier than the idle limit has it a session's last frame may be for the session to be known still: writers'
+/// clocks differ, and a spool is drained late. Microseconds.
+pub const REMEMBERED: i64 = 24 * 3600 * 1_000_000;
 
 /// The place of one frame in its session.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -43,6 +50,17 @@ pub struct Place {
     /// Calls of the exchange, beside the one that it names, that this frame ends or answers as a whole: `>` and the
     /// JSON-RPC id where the client asked, `<` where the target did.
     pub concerns: Vec<String>,
+    /// The session that this frame's takes the place of, which had been idle for too long.
+    pub closes: Option<Closed>,
+}
+
+/// A session that another one of the same client has followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Its id.
+    pub session: Uuid,
+    /// Time of its latest frame, microseconds since 1970.
+    pub last: i64,
 }
 
 /// What is known of a session up to and including a frame; every field only grows.
@@ -107,38 +125,6 @@ impl Missing {
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.exchanges.is_empty() && self.sessions.is_empty()
     }
-}
-
-/// Address and claimed name of a client.
-type Slot = (String, Option<String>);
-
-#[derive(Debug, Default)]
-struct Key {
-    current: HashMap<Slot, Current>,
-    exchanges: HashMap<Uuid, Exchange>,
-    sessions: HashMap<Uuid, Session>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Current {
-    session: Uuid,
-    /// Kafka offset of the frame that started it.
-    started: i64,
-}
-
-#[derive(Debug)]
-struct Exchange {
-    session: Uuid,
-    /// An `initialize` that awaits its answer, and whose session that makes current.
-    opens: Option<Slot>,
-    asked: Asked,
-    ended: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Session {
-    last: i64,
-    totals: Totals,
 }
 
 /// The sessions of one partition.
@@ -227,6 +213,31 @@ impl Sessions {
         }
     }
 
+    /// What has to be restored before a frame can be placed late in a session.
+    #[must_use]
+    pub fn missing_session(&self, key: SessionKey, session: Uuid) -> Missing {
+        let mut missing = Missing::default();
+        let is_known = |known: &Key| known.sessions.contains_key(&session);
+        if !session.is_nil() && !self.keys.get(&key).is_some_and(is_known) {
+            missing.sessions.insert((key, session));
+        }
+        missing
+    }
+
+    /// Places a frame whose neighbours in the log were placed long ago: it counts as the latest of its session, and changes
+    /// nobody's current one.
+    pub fn place_late(&mut self, event: &Event<'_>, session: Uuid) -> Place {
+        if is_recorders_own(event.kind) || session.is_nil() {
+            return Place::default();
+        }
+        let totals = self.keys.entry(event.key).or_default().count(event, session);
+        Place {
+            session,
+            totals,
+            ..Place::default()
+        }
+    }
+
     /// Places one frame, the next of its partition.
     pub fn place(&mut self, event: &Event<'_>) -> Place {
         if is_recorders_own(event.kind) {
@@ -234,10 +245,10 @@ impl Sessions {
         }
         let idle = self.idle;
         let key = self.keys.entry(event.key).or_default();
-        let mut starts = false;
+        let (mut starts, mut closes) = (false, None);
         if !key.exchanges.contains_key(&event.exchange) {
             let (session, opens);
-            (session, opens, starts) = key.open(event, idle);
+            (session, opens, starts, closes) = key.open(event, idle);
             key.exchanges.insert(
                 event.exchange,
                 Exchange {
@@ -259,30 +270,15 @@ impl Sessions {
         if event.answers_initialize()
             && let Some(slot) = exchange.opens.take()
         {
-            key.current.insert(
-                slot,
-                Current {
-                    session,
-                    started: event.offset,
-                },
-            );
+            closes = key.start(slot, session, event, idle);
             starts = true;
         }
-        let known = key.sessions.entry(session).or_insert(Session {
-            last: event.time,
-            totals: Totals::default(),
-        });
-        known.last = known.last.max(event.time);
-        let totals = &mut known.totals;
-        totals.frames += 1;
-        totals.bytes += event.bytes;
-        totals.calls += u64::from(event.is_call());
-        totals.errors += u64::from(event.is_error());
         Place {
             session,
             starts,
-            totals: *totals,
+            totals: key.count(event, session),
             concerns,
+            closes,
         }
     }
 
@@ -313,65 +309,6 @@ impl Sessions {
     #[must_use]
     pub fn keys_in_memory(&self) -> usize {
         self.keys.len()
-    }
-}
-
-impl Key {
-    /// The session of an exchange's first frame, whose current session it may become, and whether it has become current.
-    fn open(&mut self, event: &Event<'_>, idle: i64) -> (Uuid, Option<Slot>, bool) {
-        let slot = || (event.address.to_owned(), event.name.map(str::to_owned));
-        if event.is_initialize() {
-            let opens = (event.kind == Kind::Message).then(slot);
-            return (event.exchange, opens, false);
-        }
-        if let Some(session) = event.session {
-            return (session, None, false);
-        }
-        if let Some(session) = self.find(event, idle) {
-            return (session, None, false);
-        }
-        if event.kind == Kind::Refused {
-            return (event.exchange, None, false);
-        }
-        let current = Current {
-            session: event.exchange,
-            started: event.offset,
-        };
-        self.current.insert(slot(), current);
-        (event.exchange, None, true)
-    }
-
-    fn find(&mut self, event: &Event<'_>, idle: i64) -> Option<Uuid> {
-        let sessions = &mut self.sessions;
-        let is_live = |sessions: &HashMap<Uuid, Session>, current: &Current| {
-            sessions
-                .get(&current.session)
-                .is_some_and(|session| event.time.saturating_sub(session.last) <= idle)
-        };
-        if event.name.is_some() {
-            let slot = (event.address.to_owned(), event.name.map(str::to_owned));
-            let current = self.current.get(&slot)?;
-            return is_live(sessions, current).then_some(current.session);
-        }
-        let mut live = self
-            .current
-            .iter()
-            .filter(|((address, _), current)| address == event.address && is_live(sessions, current))
-            .map(|(_, current)| *current);
-        let first = live.next()?;
-        let mut choice = false;
-        let latest = live.fold(first, |latest, current| {
-            choice |= current.session != latest.session;
-            if current.started > latest.started {
-                current
-            } else {
-                latest
-            }
-        });
-        if choice && let Some(session) = sessions.get_mut(&latest.session) {
-            session.totals.shared = true;
-        }
-        Some(latest.session)
     }
 }
 

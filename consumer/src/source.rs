@@ -4,16 +4,17 @@
 //! told, and is bounded by not being asked. librdkafka keeps fetching up to its bound and no further while a batch is
 //! loaded or ClickHouse is away, and the group's own client goes on polling meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
+use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tracing::{debug, warn};
 
 use crate::record::Record;
+use crate::schemas::Schemas;
 use crate::stop::Stop;
 
 /// Longest wait for an answer of the brokers.
@@ -24,6 +25,9 @@ pub struct Source {
     consumer: Arc<StreamConsumer>,
     topic: String,
     partition: i32,
+    schemas: Schemas,
+    /// The next record, while its schema is asked for.
+    pending: Mutex<Option<OwnedMessage>>,
 }
 
 impl Source {
@@ -53,7 +57,16 @@ impl Source {
             consumer: Arc::new(consumer),
             topic: topic.to_owned(),
             partition,
+            schemas: Schemas::default(),
+            pending: Mutex::default(),
         })
+    }
+
+    /// With what is known of a schema registry.
+    #[must_use]
+    pub fn with_schemas(mut self, schemas: Schemas) -> Self {
+        self.schemas = schemas;
+        self
     }
 
     /// Goes to an offset; what was fetched and not asked for is forgotten.
@@ -61,6 +74,7 @@ impl Source {
     /// # Errors
     /// Where librdkafka refuses.
     pub fn go_to(&self, offset: i64) -> Result<(), KafkaError> {
+        self.pending().take();
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&self.topic, self.partition, Offset::Offset(offset))?;
         self.consumer.assign(&list)
@@ -76,18 +90,42 @@ impl Source {
 
     /// Waits for the next record. `None`: the position is not in the log any more, or the log is not there; look at its
     /// [`ends`](Self::ends). Cancelling loses nothing.
-    pub async fn next(&self) -> Option<Record> {
+    ///
+    /// # Errors
+    /// Where a schema registry refuses for good.
+    pub async fn next(&self) -> Result<Option<Record>, Stop> {
         loop {
+            let lacks = self.pending().as_ref().and_then(|message| self.lacks(message));
+            if let Some(id) = lacks {
+                self.schemas.learn(id).await?;
+                continue;
+            }
+            if let Some(message) = self.pending().take() {
+                return Ok(Some(self.read(&message)));
+            }
             match self.consumer.recv().await {
-                Ok(message) => {
-                    let time = message.timestamp().to_millis().unwrap_or(0);
-                    return Some(Record::read(message.offset(), time, message.key(), message.payload()));
-                }
-                Err(error) if is_astray(&error) => return None,
+                Ok(message) if self.lacks(&message).is_some() => *self.pending() = Some(message.detach()),
+                Ok(message) => return Ok(Some(self.read(&message))),
+                Err(error) if is_astray(&error) => return Ok(None),
                 // librdkafka goes on by itself, and the group's client has said it.
                 Err(error) => debug!(partition = self.partition, %error, "Kafka"),
             }
         }
+    }
+
+    fn lacks(&self, message: &impl Message) -> Option<u32> {
+        self.schemas.lacks(message.payload()?)
+    }
+
+    fn read(&self, message: &impl Message) -> Record {
+        let time = message.timestamp().to_millis().unwrap_or(0);
+        let (key, value) = (message.key(), message.payload());
+        self.schemas
+            .with(|ids| Record::read_by(ids, message.offset(), time, key, value))
+    }
+
+    fn pending(&self) -> std::sync::MutexGuard<'_, Option<OwnedMessage>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The offset of the first record in the log, and the offset after the last.

@@ -48,6 +48,9 @@ pub enum Stop {
     /// Kafka refuses for good.
     #[error("Kafka: {0}")]
     Kafka(#[source] KafkaError),
+    /// The schema registry refuses for good.
+    #[error("{0}")]
+    Registry(#[from] tapedeck_registry::RegistryError),
     /// The producer has a fatal error.
     #[error("publishing: {0}")]
     Publish(#[source] PublishError),

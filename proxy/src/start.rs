@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
+use tapedeck_registry::{Registry as SchemaRegistry, RegistryError};
+use tapedeck_schemas::schema;
+use tapedeck_schemas::wire::Framing;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +22,7 @@ use crate::identity::Authenticator;
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::proxy::{Proxy, acceptor, routes};
-use crate::record::{Recorder, RecorderSettings, SpooledTargets};
+use crate::record::{Framings, Recorder, RecorderSettings, SpooledTargets};
 use crate::reload::{Current, Reloader};
 use crate::served::{Clients, Operators};
 use crate::session_tag::TagKeys;
@@ -69,6 +72,9 @@ pub enum StartError {
     /// Tokens cannot be verified.
     #[error("no HTTP client for the identity provider: {0}")]
     Identity(String),
+    /// The schema registry refuses for good.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Frames cannot be recorded, whatever Kafka's state.
     #[error("[kafka]: {0}")]
     Record(#[from] crate::record::StartError),
@@ -114,7 +120,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         address: config.admin_listen,
         error,
     })?;
-    let recorder = Recorder::start(recorder_settings(&config), &mut registry)?;
+    let framings = framings(&config).await?;
+    let recorder = Recorder::start(recorder_settings(&config, framings), &mut registry)?;
     let authenticator = Authenticator::start(&config.issuers, config.dpop, config.tag_keys.all())
         .map_err(|error| StartError::Identity(error.to_string()))?;
 
@@ -205,7 +212,19 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
         .map_err(|error| StartError::Listen { address, error })
 }
 
-fn recorder_settings(config: &Config) -> RecorderSettings {
+/// How records name their schemas: by a registry's ids, where there is one. Waits until it answers.
+async fn framings(config: &Config) -> Result<Framings, RegistryError> {
+    let Some(registry) = &config.schema_registry else {
+        return Ok(Framings::default());
+    };
+    let (registry, topics) = (SchemaRegistry::new(registry)?, &config.kafka.topics);
+    Ok(Framings {
+        frames: Framing::Registry(registry.register_at_last(topics.frames(), schema::FRAME).await?),
+        control: Framing::Registry(registry.register_at_last(topics.control(), schema::CONTROL).await?),
+    })
+}
+
+fn recorder_settings(config: &Config, framings: Framings) -> RecorderSettings {
     let kafka = &config.kafka;
     let client = kafka.client_config();
     // By name, for in its map the crate puts something else in the place of secrets.
@@ -222,6 +241,7 @@ fn recorder_settings(config: &Config) -> RecorderSettings {
             frames: kafka.topics.frames().to_owned(),
             control: kafka.topics.control().to_owned(),
         },
+        framings,
         message_timeout: crate::record::MESSAGE_TIMEOUT,
         instance: instance(),
         spool: config

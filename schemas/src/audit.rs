@@ -30,10 +30,14 @@ ocsf! {
         duration: Option<i64>,
         status_id: i32,
         status_code: Option<String>,
+        action_id: i32,
         disposition_id: i32,
+        authorizations: Vec<Authorization>,
         metadata: Metadata,
         actor: Actor,
         api: Api,
+        message_context: MessageContext,
+        trace: Option<Trace>,
         resources: Vec<Resource>,
         src_endpoint: SrcEndpoint,
         dst_endpoint: DstEndpoint,
@@ -46,6 +50,9 @@ ocsf! {
         uid: String,
         sequence: i64,
         correlation_uid: String,
+        event_code: String,
+        profiles: Vec<String>,
+        is_truncated: bool,
         tenant_uid: Option<String>,
         version: String,
         product: Product,
@@ -61,7 +68,15 @@ ocsf! {
     /// OCSF identity provider.
     Idp { name: String, }
     /// OCSF session.
-    Session { uid: String, created_time: i64, }
+    Session { uid: String, created_time: i64, expiration_reason: Option<String>, }
+    /// OCSF authorization result.
+    Authorization { decision: String, policy: Policy, }
+    /// OCSF policy.
+    Policy { name: String, uid: Option<String>, }
+    /// OCSF message context.
+    MessageContext { uid: String, ai_role_id: i32, service: Service, }
+    /// OCSF trace.
+    Trace { uid: String, }
     /// OCSF API.
     Api {
         operation: String,
@@ -82,11 +97,13 @@ ocsf! {
     /// OCSF resource details.
     Resource { name: String, #[serde(rename = "type")] kind: String, }
     /// OCSF network endpoint of the client.
-    SrcEndpoint { ip: String, }
+    SrcEndpoint { ip: Option<String>, name: Option<String>, }
     /// OCSF network endpoint of the target.
     DstEndpoint { name: String, }
     /// OCSF HTTP request.
-    HttpRequest { http_method: Option<String>, user_agent: Option<String>, }
+    HttpRequest { http_method: Option<String>, url: Url, user_agent: Option<String>, }
+    /// OCSF URL.
+    Url { path: String, }
     /// OCSF fingerprint.
     Fingerprint { algorithm_id: i32, value: String, }
 }

@@ -28,8 +28,8 @@ mod session_key;
 pub mod wire;
 
 pub use audit::{
-    Actor, Api, AuditEvent, DstEndpoint, Fingerprint, Group, HttpRequest, Idp, Metadata, Product, Request, Resource,
-    Response, Service, Session, SrcEndpoint, Token, User,
+    Actor, Api, AuditEvent, Authorization, DstEndpoint, Fingerprint, Group, HttpRequest, Idp, MessageContext, Metadata,
+    Policy, Product, Request, Resource, Response, Service, Session, SrcEndpoint, Token, Trace, Url, User,
 };
 pub use chain::{Chain, SealedFrame};
 pub use control::{

@@ -32,13 +32,21 @@ pub struct Released {
 
 impl Released {
     pub(crate) fn parse(text: &str) -> Self {
-        let schema = Schema::parse_str(text).expect("a schema of this crate parses: a test reads each");
+        Self::read(text).expect("a schema of this crate parses: a test reads each")
+    }
+
+    /// Reads a schema's text.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn read(text: &str) -> Result<Self, Box<apache_avro::Error>> {
+        let schema = Schema::parse_str(text)?;
         let fingerprint = schema
             .fingerprint::<Rabin>()
             .bytes
             .try_into()
             .expect("CRC-64-AVRO has eight bytes");
-        Self { schema, fingerprint }
+        Ok(Self { schema, fingerprint })
     }
 }
 
@@ -50,6 +58,41 @@ pub static CONTROL_TODAY: LazyLock<Released> = LazyLock::new(|| Released::parse(
 pub static AUDIT_TODAY: LazyLock<Released> = LazyLock::new(|| Released::parse(AUDIT));
 /// Today's schema of the dead letters.
 pub static DEAD_LETTER_TODAY: LazyLock<Released> = LazyLock::new(|| Released::parse(DEAD_LETTER));
+
+/// A schema that was released, for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct Release {
+    /// What it is of: frame, control, audit or deadletter.
+    pub of: &'static str,
+    /// Dense from 1; `golden/OF-VERSION.hex` is a record of it.
+    pub version: u32,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// Every released schema, oldest first.
+pub const RELEASES: &[Release] = &[
+    Release {
+        of: "frame",
+        version: 1,
+        text: FRAME,
+    },
+    Release {
+        of: "control",
+        version: 1,
+        text: CONTROL,
+    },
+    Release {
+        of: "audit",
+        version: 1,
+        text: AUDIT,
+    },
+    Release {
+        of: "deadletter",
+        version: 1,
+        text: DEAD_LETTER,
+    },
+];
 
 /// Earlier released schemas of the frames, newest first. An `*.avsc` that was released moves to `released/` before
 /// it is changed, and is listed here.

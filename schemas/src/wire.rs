@@ -1,7 +1,10 @@
 //! Bytes of a Kafka record: a header that names the writer's schema, then Avro binary.
 //!
-//! The header is Avro's single-object encoding: `C3 01`, then the schema's CRC-64-AVRO fingerprint, little-endian.
-//! [`Framing`] is where another header, such as that of a schema registry, has its place.
+//! The header is Avro's single-object encoding: `C3 01`, then the schema's CRC-64-AVRO fingerprint, little-endian. Where a
+//! schema registry is used it is Confluent's: a zero byte, then the schema's id there, four bytes, big-endian.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use apache_avro::{from_avro_datum, from_value, to_avro_datum, to_value};
 use serde::Serialize;
@@ -15,6 +18,8 @@ use crate::{AuditEvent, Control, DeadLetter, Frame, SealedFrame};
 /// Avro single-object encoding's marker (Avro 1.12 specification, "Single-object encoding").
 const MARKER: [u8; 2] = [0xC3, 0x01];
 const HEADER: usize = MARKER.len() + 8;
+/// Confluent's wire format begins with it.
+const MAGIC: u8 = 0;
 
 /// How a record names its schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -23,13 +28,48 @@ pub enum Framing {
     /// Marker and fingerprint: readers need no registry.
     #[default]
     SingleObject,
+    /// A schema registry's id.
+    Registry(u32),
+}
+
+/// Schemas by their ids in a registry.
+#[derive(Clone, Debug, Default)]
+pub struct SchemaIds(BTreeMap<u32, Arc<Released>>);
+
+impl SchemaIds {
+    /// Notes what the registry has under an id. A schema that this version does not know is read by Avro's rules for
+    /// schemas that differ: that of a newer writer, whose new fields are left out.
+    ///
+    /// # Errors
+    /// Where the text is no schema.
+    pub fn insert(&mut self, id: u32, schema: &str) -> Result<(), Box<apache_avro::Error>> {
+        self.0.insert(id, Arc::new(Released::read(schema)?));
+        Ok(())
+    }
+
+    /// Whether an id was noted.
+    #[must_use]
+    pub fn knows(&self, id: u32) -> bool {
+        self.0.contains_key(&id)
+    }
+}
+
+/// The schema's id, of a record that has Confluent's header.
+#[must_use]
+pub fn registry_id(record: &[u8]) -> Option<u32> {
+    match record {
+        [MAGIC, a, b, c, d, ..] => Some(u32::from_be_bytes([*a, *b, *c, *d])),
+        _ => None,
+    }
 }
 
 /// A record that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// No header that is known here.
-    #[error("the record does not begin with an Avro single-object header")]
+    #[error(
+        "the record does not begin with an Avro single-object header, nor with that of a registry which is known here"
+    )]
     NoHeader,
     /// Written under a schema that is neither today's nor an earlier release: the writer is newer than this reader.
     #[error("the record's schema {0:016x} is unknown: upgrade this reader before the writers")]
@@ -65,7 +105,7 @@ pub fn encode_frame(frame: &SealedFrame, framing: Framing) -> Vec<u8> {
     out
 }
 
-/// Reads a frame, written under today's schema or an earlier released one.
+/// Reads a frame with a single-object header, written under today's schema or an earlier released one.
 ///
 /// # Errors
 /// Foreign bytes, an unknown schema, or a damaged record. Neither reveals the payload.
@@ -79,6 +119,18 @@ pub fn decode_frame(record: &[u8]) -> Result<Frame, DecodeError> {
         .find(|released| released.fingerprint == fingerprint)
         .ok_or(DecodeError::UnknownSchema(u64::from_le_bytes(fingerprint)))?;
     Ok(codec::decode_frame(&resolve(body, earlier, &FRAME_TODAY)?)?)
+}
+
+/// Reads a frame with either header; `ids` has what the registry said of the record's id ([`registry_id`]).
+///
+/// # Errors
+/// As [`decode_frame`].
+pub fn decode_frame_by(record: &[u8], ids: &SchemaIds) -> Result<Frame, DecodeError> {
+    match split_by(record, ids)? {
+        None => decode_frame(record),
+        Some((written, body)) if written.fingerprint == FRAME_TODAY.fingerprint => Ok(codec::decode_frame(body)?),
+        Some((written, body)) => Ok(codec::decode_frame(&resolve(body, &written, &FRAME_TODAY)?)?),
+    }
 }
 
 /// The statement as a Kafka record's value.
@@ -100,6 +152,38 @@ pub fn decode_control(record: &[u8]) -> Result<Control, DecodeError> {
         return Err(DecodeError::UnknownSchema(u64::from_le_bytes(fingerprint)));
     }
     Ok(codec::decode_control(body)?)
+}
+
+/// Reads a control statement with either header.
+///
+/// # Errors
+/// As [`decode_frame`].
+pub fn decode_control_by(record: &[u8], ids: &SchemaIds) -> Result<Control, DecodeError> {
+    match split_by(record, ids)? {
+        None => decode_control(record),
+        Some((written, body)) if written.fingerprint == CONTROL_TODAY.fingerprint => Ok(codec::decode_control(body)?),
+        Some((written, body)) => Ok(codec::decode_control(&resolve(body, &written, &CONTROL_TODAY)?)?),
+    }
+}
+
+/// The event as JSON, without what it has nothing to say of.
+#[must_use]
+pub fn encode_audit_json(event: &AuditEvent) -> Vec<u8> {
+    let mut json = serde_json::to_value(event).expect("texts, numbers, lists and maps with text keys are JSON");
+    drop_nothing(&mut json);
+    json.to_string().into_bytes()
+}
+
+/// Takes out members that are null or an empty list.
+fn drop_nothing(json: &mut serde_json::Value) {
+    match json {
+        serde_json::Value::Object(members) => {
+            members.retain(|_, value| !(value.is_null() || value.as_array().is_some_and(Vec::is_empty)));
+            members.values_mut().for_each(drop_nothing);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(drop_nothing),
+        _ => {}
+    }
 }
 
 /// The event as a Kafka record's value.
@@ -166,6 +250,10 @@ fn header(framing: Framing, released: &Released, out: &mut Vec<u8>) {
             out.extend_from_slice(&MARKER);
             out.extend_from_slice(&released.fingerprint);
         }
+        Framing::Registry(id) => {
+            out.push(MAGIC);
+            out.extend_from_slice(&id.to_be_bytes());
+        }
     }
 }
 
@@ -173,6 +261,15 @@ fn split(record: &[u8]) -> Result<([u8; 8], &[u8]), DecodeError> {
     let body = record.strip_prefix(&MARKER).ok_or(DecodeError::NoHeader)?;
     let (fingerprint, body) = body.split_first_chunk::<8>().ok_or(DecodeError::NoHeader)?;
     Ok((*fingerprint, body))
+}
+
+/// The schema and body of a record with a registry's header; `None` where it has another.
+fn split_by<'a>(record: &'a [u8], ids: &SchemaIds) -> Result<Option<(Arc<Released>, &'a [u8])>, DecodeError> {
+    let Some(id) = registry_id(record) else {
+        return Ok(None);
+    };
+    let written = ids.0.get(&id).ok_or(DecodeError::NoHeader)?;
+    Ok(Some((Arc::clone(written), &record[1 + size_of::<u32>()..])))
 }
 
 /// Avro schema resolution by the reference implementation: rare, so its speed does not matter.

@@ -6,7 +6,7 @@ use tapedeck_schemas::{AuditEvent, DeadLetter};
 use tracing::warn;
 
 use super::Loader;
-use crate::publish::{Masked, audit_event};
+use crate::publish::{Told, audit_events};
 use crate::redaction::Fate;
 use crate::rows::{Row, Verdict};
 use crate::sink::{Block, Fault, Insert, Loaded, ServerClock};
@@ -109,16 +109,12 @@ impl Loader {
             .iter()
             // Nothing is told of what was erased.
             .filter(|row| row.verdict != Verdict::Undecodable && row.frame.fate() != Fate::Erased)
-            .filter_map(|row| {
-                let frame = row.frame.frame();
-                let rpc = frame.rpc.as_ref();
-                let masked = Masked {
-                    name: rpc.and_then(|rpc| rpc.name.as_deref()),
-                    user_agent: frame.client.user_agent.as_deref(),
-                    claimed_name: frame.client.claimed_name.as_deref(),
-                    claimed_version: frame.client.claimed_version.as_deref(),
-                };
-                audit_event(frame, masked, row.place.session)
+            .flat_map(|row| {
+                audit_events(Told {
+                    frame: row.frame.frame(),
+                    place: &row.place,
+                    truncated: row.truncated,
+                })
             })
             .collect();
         self.deliver(&events, letters).await

@@ -4,5 +4,5 @@ mod audit;
 mod publisher;
 mod receipts;
 
-pub use audit::{Masked, audit_event, unknown_event};
-pub use publisher::{PublishError, Publisher};
+pub use audit::{Told, audit_events, unknown_event};
+pub use publisher::{Format, PublishError, Publisher, Topics};

@@ -5,7 +5,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer};
-use tapedeck_schemas::wire::{Framing, encode_audit, encode_dead_letter};
+use tapedeck_schemas::wire::{Framing, encode_audit, encode_audit_json, encode_dead_letter};
 use tapedeck_schemas::{AuditEvent, DeadLetter};
 
 use super::receipts::{Deliveries, Receipts};
@@ -13,6 +13,41 @@ use crate::source::is_permanent;
 
 /// Pause while librdkafka's queue is full.
 const FULL: Duration = Duration::from_millis(5);
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Avro, as in `audit.avsc`.
+    #[default]
+    Avro,
+    /// The same fields as JSON.
+    Json,
+}
+
+impl Format {
+    /// The header `content-type`.
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Avro => "avro/binary",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// Where to publish, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topics {
+    /// The topic of audit events.
+    pub audit: String,
+    /// How they are written.
+    pub format: Format,
+    /// How they name their schema, where they are Avro.
+    pub audit_framing: Framing,
+    /// The topic of dead letters.
+    pub dead_letter: String,
+    /// How they name their schema.
+    pub dead_letter_framing: Framing,
+}
 
 /// Publishes and waits: a batch's offsets are committed only after all that it caused elsewhere is acknowledged.
 ///
@@ -24,8 +59,7 @@ const FULL: Duration = Duration::from_millis(5);
 pub struct Publisher {
     config: ClientConfig,
     current: Arc<Mutex<Current>>,
-    audit: String,
-    dead_letter: String,
+    topics: Topics,
 }
 
 /// The producer that all partitions use.
@@ -67,12 +101,7 @@ impl Publisher {
     ///
     /// # Errors
     /// Where librdkafka refuses the options.
-    pub fn new(
-        mut config: ClientConfig,
-        audit: &str,
-        dead_letter: &str,
-        timeout: Duration,
-    ) -> Result<Self, PublishError> {
+    pub fn new(mut config: ClientConfig, topics: Topics, timeout: Duration) -> Result<Self, PublishError> {
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
@@ -88,14 +117,14 @@ impl Publisher {
                 generation: 0,
                 producer,
             })),
-            audit: audit.to_owned(),
-            dead_letter: dead_letter.to_owned(),
+            topics,
         })
     }
 
     /// Publishes audit events and waits for every acknowledgement.
     ///
-    /// Headers: `event-id` (the same on every delivery), `event-type`, `tenant`, `schema`.
+    /// Headers: `event-id` (the same on every delivery), `event-type`, `tenant`, `schema`, `ocsf-version`, `content-type`,
+    /// `frame-hash`, `traceparent`; those without a value are null.
     ///
     /// # Errors
     /// At the first record that was not acknowledged; others may have been.
@@ -104,19 +133,27 @@ impl Publisher {
         let receipts = Arc::new(Receipts::default());
         for event in events {
             let text = |key, value| Header { key, value };
-            let headers = OwnedHeaders::new_with_capacity(4)
+            let unmapped = |name: &str| event.unmapped.get(name).map(String::as_str);
+            let headers = OwnedHeaders::new_with_capacity(8)
                 .insert(text("event-id", Some(event.metadata.uid.as_str())))
-                .insert(text("event-type", Some(event.activity_name.as_str())))
+                .insert(text("event-type", Some(event.metadata.event_code.as_str())))
                 .insert(text("tenant", event.metadata.tenant_uid.as_deref()))
-                .insert(text("schema", Some("tapedeck.v1.AuditEvent")));
-            let value = encode_audit(event, Framing::default());
-            let record = BaseRecord::with_opaque_to(&self.audit, Arc::clone(&receipts))
+                .insert(text("schema", Some("tapedeck.v1.AuditEvent")))
+                .insert(text("ocsf-version", Some(event.metadata.version.as_str())))
+                .insert(text("content-type", Some(self.topics.format.content_type())))
+                .insert(text("frame-hash", unmapped("frame_hash")))
+                .insert(text("traceparent", unmapped("traceparent")));
+            let value = match self.topics.format {
+                Format::Avro => encode_audit(event, self.topics.audit_framing),
+                Format::Json => encode_audit_json(event),
+            };
+            let record = BaseRecord::with_opaque_to(&self.topics.audit, Arc::clone(&receipts))
                 .key(event.metadata.correlation_uid.as_str())
                 .payload(value.as_slice())
                 .headers(headers);
             hand_over(&producer, record, &receipts).await;
         }
-        self.replaced_on_failure(generation, &self.audit, receipts.all().await)
+        self.replaced_on_failure(generation, &self.topics.audit, receipts.all().await)
     }
 
     /// Publishes dead letters and waits for every acknowledgement.
@@ -137,14 +174,14 @@ impl Publisher {
                     key: "schema",
                     value: Some("tapedeck.v1.DeadLetter"),
                 });
-            let value = encode_dead_letter(letter, Framing::default());
-            let record = BaseRecord::with_opaque_to(&self.dead_letter, Arc::clone(&receipts))
+            let value = encode_dead_letter(letter, self.topics.dead_letter_framing);
+            let record = BaseRecord::with_opaque_to(&self.topics.dead_letter, Arc::clone(&receipts))
                 .key(key.as_str())
                 .payload(value.as_slice())
                 .headers(headers);
             hand_over(&producer, record, &receipts).await;
         }
-        self.replaced_on_failure(generation, &self.dead_letter, receipts.all().await)
+        self.replaced_on_failure(generation, &self.topics.dead_letter, receipts.all().await)
     }
 
     fn current(&self) -> (u64, Arc<ThreadedProducer<Deliveries>>) {

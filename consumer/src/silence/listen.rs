@@ -9,12 +9,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tapedeck_schemas::ControlBody;
-use tapedeck_schemas::wire::decode_control;
+use tapedeck_schemas::wire::decode_control_by;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::debug;
 use uuid::Uuid;
 
 use super::hearing::{Hearing, Word};
+use crate::schemas::Schemas;
 use crate::source::{PATIENCE, is_astray};
 
 /// How far back goodbyes are looked for when the listening begins.
@@ -25,6 +26,7 @@ const BACK: Duration = Duration::from_secs(24 * 3600);
 pub struct Listener {
     hearing: Mutex<Hearing>,
     silence: Duration,
+    schemas: Schemas,
     /// How often to make sure that all was read: twelve times in the span.
     look: Duration,
 }
@@ -46,8 +48,16 @@ impl Listener {
         Self {
             hearing: Mutex::new(Hearing::new(silence)),
             silence,
+            schemas: Schemas::default(),
             look: (silence / 12).clamp(Duration::from_millis(50), Duration::from_secs(5)),
         }
+    }
+
+    /// With what is known of a schema registry.
+    #[must_use]
+    pub fn with_schemas(mut self, schemas: Schemas) -> Self {
+        self.schemas = schemas;
+        self
     }
 
     /// What is known of a writer.
@@ -83,7 +93,15 @@ impl Listener {
         loop {
             tokio::select! {
                 message = consumer.recv() => match message {
-                    Ok(message) => self.take_in(&mut ear, &message),
+                    Ok(message) => {
+                        let lacks = message.payload().and_then(|value| self.schemas.lacks(value));
+                        if let Some(id) = lacks
+                            && let Err(error) = self.schemas.learn(id).await
+                        {
+                            debug!(%error, topic, "listening");
+                        }
+                        self.take_in(&mut ear, &message);
+                    }
                     Err(error) if is_astray(&error) => return,
                     Err(error) => debug!(%error, topic, "listening"),
                 },
@@ -108,7 +126,8 @@ impl Listener {
         ear.positions.insert(message.partition(), message.offset() + 1);
         // Whatever cannot be read is nobody's word. Signatures are the business of who verifies the record: a forged word
         // could only delay what is concluded here.
-        let Some(Ok(statement)) = message.payload().map(decode_control) else {
+        let value = message.payload().unwrap_or_default();
+        let Ok(statement) = self.schemas.with(|ids| decode_control_by(value, ids)) else {
             return;
         };
         let mut hearing = self.hearing();

@@ -15,15 +15,15 @@ use super::error::timed;
 use super::pieces::{before, bind, digests, ids, numbers};
 use super::{Sink, SinkError};
 use crate::rows::Origin;
-use crate::sessions::{Missing, RestoredExchange, RestoredSession, Totals};
+use crate::sessions::{Missing, REMEMBERED, RestoredExchange, RestoredSession, Totals};
 
 /// Ids in one statement: far below `max_query_size` (256 KiB) and `max_ast_elements` (50,000).
 const PORTION: usize = 1000;
 /// The year 2100, in microseconds: no frame is from later.
 pub(super) const LATEST: i64 = 4_102_444_800_000_000;
 /// How much earlier than a batch's first frame a session's last may be, beyond the idle limit, for the session to be
-/// restored: writers' clocks differ, and a spool is drained late.
-pub(super) const SLACK: i64 = 24 * 3600 * 1_000_000;
+/// restored.
+pub(super) const SLACK: i64 = REMEMBERED;
 
 /// What is before a batch.
 #[derive(Debug, Default)]

@@ -92,9 +92,46 @@ async fn an_erased_subject_is_gone_and_stays_gone_and_the_chain_still_holds() {
     service.abort();
     let published = case.values(case.config.kafka.topics.audit()).await.len();
     assert!(
-        published <= events + 1,
+        // One of the call, and one of a session that may begin with it.
+        published <= events + 2,
         "no event is told again of what was erased: {events}, then {published}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hold_keeps_goes_on_saying_that_its_end_is_unknown() {
+    let case = Case::new().await;
+    let mut proxy = Proxy::new();
+    proxy.request(Uuid::now_v7(), "tools/call", "{}");
+    case.publish(&proxy.records()).await;
+    let service = case.start();
+    case.wait_for_commit(proxy.sealed.len() as i64).await;
+    service.stop().await;
+    let open = case
+        .sink
+        .open_calls(&case.origin(), proxy.writer())
+        .await
+        .expect("calls");
+    case.sink.note_unknown(&case.origin(), &open).await.expect("noted");
+    let aggregated = case.sink.aggregate_unknown(&case.origin(), proxy.writer()).await;
+    aggregated.expect("aggregated");
+    let hold = erasure::hold(
+        &case.config,
+        Scope::Session(open[0].session),
+        "case 8".to_owned(),
+        "counsel",
+    )
+    .await;
+    let hold = hold.expect("held");
+    erasure::erase(&case.config, &request()).await.expect("erased");
+    let outcomes = "SELECT toString(outcome) FROM calls_v";
+    assert_eq!(case.texts(outcomes).await, ["unknown"]);
+    erasure::release(&case.config, hold.hold, "counsel")
+        .await
+        .expect("released");
+    assert_eq!(case.texts(outcomes).await, Vec::<String>::new());
+    let left = "SELECT toInt64(count()) FROM unknown_calls";
+    assert_eq!(case.number(left).await, 0, "nor is its id left elsewhere");
 }
 
 #[tokio::test(flavor = "multi_thread")]

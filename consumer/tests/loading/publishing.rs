@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tapedeck_consumer::publish::Publisher;
+use tapedeck_consumer::publish::{Publisher, Topics};
 use tapedeck_dev::broker::{Broker, BrokerKind};
 use tapedeck_dev::folder::{Folder, Site};
 use tapedeck_dev::progress::Quiet;
@@ -23,7 +23,12 @@ async fn a_publisher_that_timed_out_goes_on_when_the_broker_is_back() {
         .await
         .expect("a broker");
     let kafka = create_dead_letter_topic(&broker.bootstrap()).await;
-    let publisher = Publisher::new(kafka, "none", "letters", Duration::from_secs(2)).expect("a producer");
+    let topics = Topics {
+        audit: "none".to_owned(),
+        dead_letter: "letters".to_owned(),
+        ..Topics::default()
+    };
+    let publisher = Publisher::new(kafka, topics, Duration::from_secs(2)).expect("a producer");
     let letter = [DeadLetter {
         source: "main".to_owned(),
         topic: "frames".to_owned(),

@@ -254,6 +254,7 @@ async fn rows_come_back_as_they_were_encoded() {
                     bytes,
                 },
                 concerns,
+                closes: None,
             },
             answers,
             message_size,

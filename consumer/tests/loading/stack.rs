@@ -13,7 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tapedeck_consumer::batch::Tools;
 use tapedeck_consumer::config::Config;
 use tapedeck_consumer::migrate::{TopicPlan, create_topics, migrate_database};
-use tapedeck_consumer::publish::Publisher;
+use tapedeck_consumer::publish::{Publisher, Topics};
 use tapedeck_consumer::rows::Origin;
 use tapedeck_consumer::service::{self, ServiceError};
 use tapedeck_consumer::sink::Sink;
@@ -163,7 +163,12 @@ impl Case {
 
     pub(crate) fn tools(&self) -> Tools {
         let topics = &self.config.kafka.topics;
-        let publisher = Publisher::new(self.kafka.clone(), topics.audit(), topics.deadletter(), PATIENCE);
+        let topics = Topics {
+            audit: topics.audit().to_owned(),
+            dead_letter: topics.deadletter().to_owned(),
+            ..Topics::default()
+        };
+        let publisher = Publisher::new(self.kafka.clone(), topics, PATIENCE);
         Tools {
             sink: self.sink.clone(),
             publisher: publisher.expect("a producer"),
@@ -189,8 +194,12 @@ impl Case {
     }
 
     pub(crate) fn start(&self) -> Service {
+        self.start_with(self.config.clone())
+    }
+
+    pub(crate) fn start_with(&self, config: Config) -> Service {
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(service::run(self.config.clone(), shutdown.clone()));
+        let task = tokio::spawn(service::run(config, shutdown.clone()));
         Service { shutdown, task }
     }
 

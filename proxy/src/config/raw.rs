@@ -4,7 +4,9 @@
 use std::{net::SocketAddr, num::NonZeroU32, ops::Range, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
-use tapedeck_config::{ByteSize, Field, FromToml, Kafka, Node, OneOrMany, Reader, SecretSource, Section};
+use tapedeck_config::{
+    ByteSize, Field, FromToml, Kafka, Node, OneOrMany, Reader, SchemaRegistry, SecretSource, Section,
+};
 use url::Url;
 
 /// What stands in a section: keys, each read under its own name, so that none can be declared and not read; and after
@@ -52,6 +54,9 @@ section! {
         kafka: Option<Kafka> = root
             .required_section("kafka", "name the brokers, for example brokers = [\"kafka-1:9092\"]")
             .and_then(|kafka| Kafka::read(&kafka)),
+        schema_registry: Option<SchemaRegistry> = root
+            .section("schema_registry")
+            .and_then(|section| SchemaRegistry::read(&section)),
         tag_keys: Option<Field<'a, Vec<SecretSource>>> =
             root.section("sessions").map(|sessions| sessions.field("tag_keys")),
         limits: Option<RawLimits<'a>> = root.section("limits").as_ref().map(RawLimits::read),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use tapedeck_config::{ByteSize, Environment, Errors, Kafka, Section};
+use tapedeck_config::{ByteSize, Environment, Errors, Kafka, SchemaRegistry, Section};
 use url::Url;
 
 use super::raw::{RawConfig, RawSpool};
@@ -51,6 +51,8 @@ pub struct Config {
     pub tls: Option<ServerTls>,
     /// Where frames are recorded.
     pub kafka: Kafka,
+    /// Where the schemas of what is recorded are registered; without, each record names its schema by a fingerprint.
+    pub schema_registry: Option<SchemaRegistry>,
     /// Where frames of spooled targets are kept while Kafka is away; there where a target is spooled.
     pub spool: Option<SpoolSettings>,
     /// The keys of session tags.
@@ -209,6 +211,7 @@ impl Config {
             dpop: raw.dpop.and_then(dpop).or(Dpop::default()),
             tls,
             kafka: raw.kafka?,
+            schema_registry: raw.schema_registry,
             // A section without a spooled target is read, and has no effect.
             spool: if has_spool { Some(spool?) } else { None },
             tag_keys: tag_keys?,

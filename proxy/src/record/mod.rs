@@ -71,7 +71,9 @@ use uuid::Uuid;
 pub use draft::Draft;
 pub use durable::{Durable, Pending};
 pub use not_recorded::{NotReady, NotRecorded, TopicRole};
-pub use settings::{MESSAGE_TIMEOUT, OWN_OPTIONS, Options, RecorderSettings, SpooledTargets, StartError, Topics};
+pub use settings::{
+    Framings, MESSAGE_TIMEOUT, OWN_OPTIONS, Options, RecorderSettings, SpooledTargets, StartError, Topics,
+};
 
 use durable::Delivery;
 use in_flight::InFlight;
@@ -133,7 +135,8 @@ impl Recorder {
         let publisher = KafkaPublisher::start(&settings, Arc::clone(&readiness))?;
         let spooling = open_spool(&settings, &metrics)?;
         let in_flight = Arc::new(InFlight::new(metrics, readiness, spooling));
-        let writer = Arc::new(Writer::new(Box::new(publisher), in_flight));
+        let writer = Writer::new(Box::new(publisher), in_flight).with_framings(settings.framings);
+        let writer = Arc::new(writer);
         let (goodbyes, received) = mpsc::channel(1);
         let client = publish::client_config(&settings)?;
         tokio::spawn(Upkeep::new(Arc::clone(&writer), settings, client).run(received));

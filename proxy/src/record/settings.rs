@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tapedeck_schemas::wire::Framing;
+
 use super::TopicRole;
 use crate::spool::{OpenError, SpoolSettings};
 
@@ -15,12 +17,23 @@ pub struct RecorderSettings {
     pub options: Options,
     /// Names of the topics; both must exist.
     pub topics: Topics,
+    /// How records name their schemas.
+    pub framings: Framings,
     /// The longest that a frame waits for its acknowledgement. Default: [`MESSAGE_TIMEOUT`].
     pub message_timeout: Duration,
     /// Host name of this proxy, stated in its first control statement.
     pub instance: String,
     /// Where the frames of some targets go while Kafka is away.
     pub spool: Option<(SpoolSettings, SpooledTargets)>,
+}
+
+/// How the records of each topic name their schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Framings {
+    /// Of frames.
+    pub frames: Framing,
+    /// Of control statements.
+    pub control: Framing,
 }
 
 /// Names of the targets whose `record` is `spooled`.

@@ -20,6 +20,7 @@ const AT_ONCE: usize = 256;
 pub(super) struct Statements {
     chain: ControlChain,
     unsent: VecDeque<Vec<u8>>,
+    framing: wire::Framing,
 }
 
 impl Statements {
@@ -35,6 +36,7 @@ impl Statements {
         let mut statements = Self {
             chain,
             unsent: VecDeque::new(),
+            framing: writer.framings.control,
         };
         statements.say(started);
         statements
@@ -113,7 +115,6 @@ impl Statements {
 
     fn say(&mut self, body: ControlBody) {
         let control = self.chain.sign(micros(), body);
-        self.unsent
-            .push_back(wire::encode_control(&control, wire::Framing::SingleObject));
+        self.unsent.push_back(wire::encode_control(&control, self.framing));
     }
 }

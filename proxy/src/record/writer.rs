@@ -16,7 +16,7 @@ use super::ledger::Ledger;
 use super::publish::Publisher;
 use super::segment::{Segment, Slot, State};
 use super::slots::Slots;
-use super::{NotRecorded, TopicRole};
+use super::{Framings, NotRecorded, TopicRole};
 
 /// The writer. It lives as long as the process; a producer that had to be replaced does not end it, for its numbers,
 /// its chains and its key live here, and what the old producer lost is named like any other loss.
@@ -30,6 +30,7 @@ pub(super) struct Writer {
     pub(super) in_flight: Arc<InFlight>,
     /// Ended segments of which the control topic has not been told.
     ended: Mutex<Vec<SegmentSealed>>,
+    pub(super) framings: Framings,
 }
 
 pub(super) struct Producer {
@@ -66,7 +67,14 @@ impl Writer {
             slots: Slots::new(in_flight.metrics.clone()),
             in_flight,
             ended: Mutex::default(),
+            framings: Framings::default(),
         }
+    }
+
+    /// With records that name their schemas so.
+    pub(super) fn with_framings(mut self, framings: Framings) -> Self {
+        self.framings = framings;
+        self
     }
 
     /// Seals a frame and hands it over. Opens its segment, or the next one, where need be. Takes `frame` when
@@ -220,7 +228,7 @@ impl Writer {
     pub(super) fn seal(&self, segment: &mut Segment, frame: Frame, payload: Option<Bytes>) -> SealedFrame {
         let writer_seq = self.writer_seq.fetch_add(1, Ordering::Relaxed) + 1;
         let sealed = segment.chain.seal(frame, writer_seq, payload);
-        let value = wire::encode_frame(&sealed, wire::Framing::SingleObject);
+        let value = wire::encode_frame(&sealed, self.framings.frames);
         let frame = sealed.frame();
         segment.ledger.sealed(LostFrame {
             seq: frame.seq,

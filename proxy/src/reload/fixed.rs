@@ -47,6 +47,7 @@ pub(super) fn check(before: &Config, after: &Config, modes: &Modes) -> Result<Mo
     };
     unless(before.listen == after.listen, "`listen`");
     unless(before.admin_listen == after.admin_listen, "`admin_listen`");
+    unless(before.schema_registry == after.schema_registry, "[schema_registry]");
     unless(before.kafka == after.kafka, "[kafka], with the secrets that it names,");
     unless(before.spool == after.spool, "[spool]");
     unless(before.traces == after.traces, "[telemetry]");

@@ -83,6 +83,7 @@ impl Cluster {
             brokers: self.broker.bootstrap(),
             options: Default::default(),
             topics: topics.clone(),
+            framings: Default::default(),
             message_timeout,
             instance: "test".to_owned(),
             spool: None,

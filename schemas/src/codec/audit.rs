@@ -16,17 +16,29 @@ pub(crate) fn encode_audit(event: &AuditEvent, out: &mut Vec<u8>) {
     w.optional_long(event.duration);
     w.int(event.status_id);
     w.optional_text(event.status_code.as_deref());
+    w.int(event.action_id);
     w.int(event.disposition_id);
+    w.array(&event.authorizations, |w, authorization| {
+        w.text(&authorization.decision);
+        w.text(&authorization.policy.name);
+        w.optional_text(authorization.policy.uid.as_deref());
+    });
     write_metadata(&mut w, &event.metadata);
     write_actor(&mut w, &event.actor);
     write_api(&mut w, &event.api);
+    w.text(&event.message_context.uid);
+    w.int(event.message_context.ai_role_id);
+    w.text(&event.message_context.service.name);
+    w.optional(event.trace.as_ref(), |w, trace| w.text(&trace.uid));
     w.array(&event.resources, |w, resource| {
         w.text(&resource.name);
         w.text(&resource.kind);
     });
-    w.text(&event.src_endpoint.ip);
+    w.optional_text(event.src_endpoint.ip.as_deref());
+    w.optional_text(event.src_endpoint.name.as_deref());
     w.text(&event.dst_endpoint.name);
     w.optional_text(event.http_request.http_method.as_deref());
+    w.text(&event.http_request.url.path);
     w.optional_text(event.http_request.user_agent.as_deref());
     w.optional(event.raw_data_hash.as_ref(), |w, hash| {
         w.int(hash.algorithm_id);
@@ -39,6 +51,9 @@ fn write_metadata(w: &mut Writer<'_>, metadata: &Metadata) {
     w.text(&metadata.uid);
     w.long(metadata.sequence);
     w.text(&metadata.correlation_uid);
+    w.text(&metadata.event_code);
+    w.array(&metadata.profiles, |w, profile| w.text(profile));
+    w.boolean(metadata.is_truncated);
     w.optional_text(metadata.tenant_uid.as_deref());
     w.text(&metadata.version);
     w.text(&metadata.product.name);
@@ -51,6 +66,7 @@ fn write_actor(w: &mut Writer<'_>, actor: &Actor) {
     w.optional(actor.idp.as_ref(), |w, idp| w.text(&idp.name));
     w.text(&actor.session.uid);
     w.long(actor.session.created_time);
+    w.optional_text(actor.session.expiration_reason.as_deref());
     w.optional_text(actor.app_uid.as_deref());
 }
 

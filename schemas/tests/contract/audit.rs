@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use tapedeck_schemas::schema::AUDIT_TODAY;
 use tapedeck_schemas::wire::{Framing, decode_audit, encode_audit};
 use tapedeck_schemas::{
-    Actor, Api, AuditEvent, DstEndpoint, Fingerprint, Group, HttpRequest, Idp, Metadata, Product, Request, Resource,
-    Response, Service, Session, SrcEndpoint, Token, User,
+    Actor, Api, AuditEvent, Authorization, DstEndpoint, Fingerprint, Group, HttpRequest, Idp, MessageContext, Metadata,
+    Policy, Product, Request, Resource, Response, Service, Session, SrcEndpoint, Token, Trace, Url, User,
 };
 
 fn text() -> BoxedStrategy<String> {
@@ -21,15 +21,21 @@ fn metadata() -> BoxedStrategy<Metadata> {
         vendor_name,
         version,
     });
-    (text(), any::<i64>(), text(), of(text()), text(), product)
+    let kind = (text(), vec(text(), 0..4), any::<bool>());
+    (text(), any::<i64>(), text(), kind, of(text()), text(), product)
         .prop_map(
-            |(uid, sequence, correlation_uid, tenant_uid, version, product)| Metadata {
-                uid,
-                sequence,
-                correlation_uid,
-                tenant_uid,
-                version,
-                product,
+            |(uid, sequence, correlation_uid, (event_code, profiles, is_truncated), tenant_uid, version, product)| {
+                Metadata {
+                    uid,
+                    sequence,
+                    correlation_uid,
+                    event_code,
+                    profiles,
+                    is_truncated,
+                    tenant_uid,
+                    version,
+                    product,
+                }
             },
         )
         .boxed()
@@ -44,11 +50,16 @@ fn actor() -> BoxedStrategy<Actor> {
         groups,
     });
     let idp = text().prop_map(|name| Idp { name });
-    (of(user), of(idp), text(), any::<i64>(), of(text()))
-        .prop_map(|(user, idp, uid, created_time, app_uid)| Actor {
+    let session = (text(), any::<i64>(), of(text())).prop_map(|(uid, created_time, expiration_reason)| Session {
+        uid,
+        created_time,
+        expiration_reason,
+    });
+    (of(user), of(idp), session, of(text()))
+        .prop_map(|(user, idp, session, app_uid)| Actor {
             user,
             idp,
-            session: Session { uid, created_time },
+            session,
             app_uid,
         })
         .boxed()
@@ -69,6 +80,34 @@ fn api() -> BoxedStrategy<Api> {
         .boxed()
 }
 
+fn context() -> BoxedStrategy<(MessageContext, Option<Trace>)> {
+    let context = (text(), any::<i32>(), text()).prop_map(|(uid, ai_role_id, name)| MessageContext {
+        uid,
+        ai_role_id,
+        service: Service { name },
+    });
+    (context, of(text().prop_map(|uid| Trace { uid }))).boxed()
+}
+
+fn authorization() -> BoxedStrategy<Authorization> {
+    (text(), text(), of(text()))
+        .prop_map(|(decision, name, uid)| Authorization {
+            decision,
+            policy: Policy { name, uid },
+        })
+        .boxed()
+}
+
+fn http_request() -> BoxedStrategy<HttpRequest> {
+    (of(text()), text(), of(text()))
+        .prop_map(|(http_method, path, user_agent)| HttpRequest {
+            http_method,
+            url: Url { path },
+            user_agent,
+        })
+        .boxed()
+}
+
 /// Events with up to so many entries in their map.
 fn event(entries: usize) -> BoxedStrategy<AuditEvent> {
     let resource = (text(), text()).prop_map(|(name, kind)| Resource { name, kind });
@@ -77,18 +116,25 @@ fn event(entries: usize) -> BoxedStrategy<AuditEvent> {
         (
             any::<i32>(),
             text(),
-            any::<[i32; 5]>(),
+            any::<[i32; 6]>(),
             any::<[i64; 2]>(),
             of(any::<i64>()),
             of(any::<i64>()),
             of(text()),
         ),
-        (metadata(), actor(), api(), vec(resource, 0..3)),
         (
-            text(),
-            text(),
+            metadata(),
+            actor(),
+            api(),
+            vec(resource, 0..3),
+            context(),
+            vec(authorization(), 0..3),
+        ),
+        (
             of(text()),
             of(text()),
+            text(),
+            http_request(),
             of(hash),
             btree_map(text(), text(), 0..=entries),
         ),
@@ -96,8 +142,8 @@ fn event(entries: usize) -> BoxedStrategy<AuditEvent> {
         .prop_map(
             |(
                 (activity_id, activity_name, ints, longs, start_time, duration, status_code),
-                (metadata, actor, api, resources),
-                (ip, name, http_method, user_agent, raw_data_hash, unmapped),
+                (metadata, actor, api, resources, (message_context, trace), authorizations),
+                (ip, source, name, http_request, raw_data_hash, unmapped),
             )| AuditEvent {
                 activity_id,
                 activity_name,
@@ -110,17 +156,18 @@ fn event(entries: usize) -> BoxedStrategy<AuditEvent> {
                 duration,
                 status_id: ints[3],
                 status_code,
+                action_id: ints[5],
                 disposition_id: ints[4],
+                authorizations,
                 metadata,
                 actor,
                 api,
+                message_context,
+                trace,
                 resources,
-                src_endpoint: SrcEndpoint { ip },
+                src_endpoint: SrcEndpoint { ip, name: source },
                 dst_endpoint: DstEndpoint { name },
-                http_request: HttpRequest {
-                    http_method,
-                    user_agent,
-                },
+                http_request,
                 raw_data_hash,
                 unmapped,
             },

@@ -9,7 +9,7 @@ use tapedeck_schemas::{
 };
 use uuid::Uuid;
 
-fn statements() -> (ControlChain, Vec<Control>) {
+pub(crate) fn statements() -> (ControlChain, Vec<Control>) {
     let mut chain = ControlChain::open(Uuid::now_v7());
     let key = SessionKey::of_stranger("t", "127.0.0.1");
     let started = WriterStarted {

@@ -5,7 +5,7 @@ use std::path::Path;
 use tapedeck_schemas::wire::{decode_control, decode_frame};
 use tapedeck_schemas::{Direction, Frame, Kind, RpcKind};
 
-fn golden(name: &str) -> Vec<u8> {
+pub(crate) fn golden(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();

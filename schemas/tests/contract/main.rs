@@ -8,3 +8,4 @@ mod documentation;
 mod golden;
 mod integrity;
 mod records;
+mod skew;

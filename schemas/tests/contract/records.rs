@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use tapedeck_schemas::wire::{Framing, decode_audit, decode_dead_letter, encode_audit, encode_dead_letter};
 use tapedeck_schemas::{
-    Actor, Api, AuditEvent, DeadLetter, DstEndpoint, Fingerprint, Group, HttpRequest, Idp, Metadata, Product, Request,
-    Resource, Response, Service, Session, SrcEndpoint, Token, User,
+    Actor, Api, AuditEvent, Authorization, DeadLetter, DstEndpoint, Fingerprint, Group, HttpRequest, Idp,
+    MessageContext, Metadata, Policy, Product, Request, Resource, Response, Service, Session, SrcEndpoint, Token,
+    Trace, Url, User,
 };
 
 fn event() -> AuditEvent {
@@ -21,11 +22,22 @@ fn event() -> AuditEvent {
         duration: Some(1),
         status_id: 1,
         status_code: Some("200".into()),
+        action_id: 1,
         disposition_id: 1,
+        authorizations: vec![Authorization {
+            decision: "allow".into(),
+            policy: Policy {
+                name: "approved".into(),
+                uid: Some("approval".into()),
+            },
+        }],
         metadata: Metadata {
             uid: "segment.1".into(),
             sequence: 1,
             correlation_uid: "session".into(),
+            event_code: "call".into(),
+            profiles: vec!["ai_operation".into(), "security_control".into(), "trace".into()],
+            is_truncated: false,
             tenant_uid: Some("acme".into()),
             version: "1.8.0".into(),
             product: Product {
@@ -49,6 +61,7 @@ fn event() -> AuditEvent {
             session: Session {
                 uid: "session".into(),
                 created_time: 1,
+                expiration_reason: Some("idle".into()),
             },
             app_uid: None,
         },
@@ -68,16 +81,30 @@ fn event() -> AuditEvent {
                 type_id: 6,
             }),
         },
+        message_context: MessageContext {
+            uid: "segment".into(),
+            ai_role_id: 3,
+            service: Service {
+                name: "everything".into(),
+            },
+        },
+        trace: Some(Trace { uid: "0af7".into() }),
         resources: vec![Resource {
             name: "echo".into(),
             kind: "mcp_tool".into(),
         }],
-        src_endpoint: SrcEndpoint { ip: "192.0.2.1".into() },
+        src_endpoint: SrcEndpoint {
+            ip: Some("192.0.2.1".into()),
+            name: None,
+        },
         dst_endpoint: DstEndpoint {
             name: "everything".into(),
         },
         http_request: HttpRequest {
             http_method: Some("POST".into()),
+            url: Url {
+                path: "/everything/mcp".into(),
+            },
             user_agent: None,
         },
         raw_data_hash: Some(Fingerprint {
@@ -108,6 +135,10 @@ fn an_audit_event_with_nothing_optional_survives_the_wire() {
     event.api.response = None;
     event.api.token = None;
     event.raw_data_hash = None;
+    event.trace = None;
+    event.authorizations.clear();
+    event.actor.session.expiration_reason = None;
+    event.src_endpoint.ip = None;
     assert_eq!(
         decode_audit(&encode_audit(&event, Framing::SingleObject)).unwrap(),
         event

@@ -56,6 +56,8 @@ fn the_audit_topic_has_one_event_for_each_call_with_its_outcome() -> Result<()> 
             ("tools/call refuse", vec![(FAILURE, "-32050", ALLOWED)]),
             ("tools/call big", vec![(FAILURE, "forbidden", BLOCKED)]),
             ("DELETE", vec![(SUCCESS, "200", ALLOWED)]),
+            ("session opened", vec![(SUCCESS, "", ALLOWED)]),
+            ("session closed", vec![(SUCCESS, "", ALLOWED)]),
         ]);
         assert_eq!(outcomes(&tape), expected);
         assert_eq!(tape.audit.len(), tape.audit_records.len(), "no event is there twice");
@@ -66,11 +68,12 @@ fn the_audit_topic_has_one_event_for_each_call_with_its_outcome() -> Result<()> 
             .map(|row| format!("{}.{}", row.segment_id, row.seq))
             .collect();
         for event in &tape.audit {
-            assert!(
-                rows.contains(&event.metadata.uid),
-                "{} names no frame",
-                event.metadata.uid
-            );
+            let of = event
+                .metadata
+                .uid
+                .trim_end_matches(".opened")
+                .trim_end_matches(".closed");
+            assert!(rows.contains(of), "{} names no frame", event.metadata.uid);
             assert_eq!((event.class_uid, event.metadata.version.as_str()), (6003, "1.8.0"));
             assert_eq!(event.dst_endpoint.name, "probe");
         }
@@ -78,7 +81,7 @@ fn the_audit_topic_has_one_event_for_each_call_with_its_outcome() -> Result<()> 
             .audit
             .iter()
             .filter(|event| event.actor.user.as_ref().is_some_and(|user| user.uid == "alice"));
-        assert_eq!(by_alice.count(), 7);
+        assert_eq!(by_alice.count(), 9);
         Ok(())
     })
 }

@@ -171,8 +171,9 @@ fn judge_events(tape: &Tape, wrong: &mut Wrong) {
         known.insert(id);
     }
     for id in published {
-        // A conclusion about a call has its request's id and a word behind it.
-        let frame = id.strip_suffix(".unknown").unwrap_or(id);
+        // A conclusion about a call, or a session, has its frame's id and a word behind it.
+        let words = [".unknown", ".opened", ".closed"];
+        let frame = words.iter().find_map(|word| id.strip_suffix(word)).unwrap_or(id);
         wrong.unless(known.contains(frame), || format!("the event {id} has no frame"));
     }
 }
