@@ -3,6 +3,7 @@
 mod farewell;
 mod making;
 mod once;
+mod retry;
 mod seen;
 mod store;
 

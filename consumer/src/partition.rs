@@ -62,6 +62,8 @@ struct Beginning {
 struct Lookout {
     looks: Interval,
     watch: Watch,
+    /// Dead letters that somebody wants read again.
+    wanted: Vec<i64>,
 }
 
 impl Partition {
@@ -171,7 +173,11 @@ impl Partition {
         let mut looks = interval(every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.reset();
-        Lookout { looks, watch }
+        Lookout {
+            looks,
+            watch,
+            wanted: Vec::new(),
+        }
     }
 
     async fn load_batches(&self, beginning: Beginning) -> Result<(), Stop> {
@@ -200,6 +206,10 @@ impl Partition {
                 let offset = loader.settle(&gone, position).await?;
                 loader.commit(offset).await?;
             }
+            for offset in std::mem::take(&mut lookout.wanted) {
+                let record = witness.look_up(offset).await?;
+                loader.retry(offset, record).await?;
+            }
         }
         Ok(())
     }
@@ -220,7 +230,10 @@ impl Partition {
                 () = sleep_until(deadline), if full.is_some() => break,
                 _ = lookout.looks.tick() => {
                     self.look_at_end(source, *position, &mut lookout.watch).await?;
-                    if records.is_empty() && lookout.watch.is_due(*position) {
+                    // Who cannot ask now asks at the next look.
+                    let wanted = self.tools.sink.wanted_again(&self.origin, start).await;
+                    lookout.wanted = wanted.unwrap_or_default();
+                    if records.is_empty() && (lookout.watch.is_due(*position) || !lookout.wanted.is_empty()) {
                         break;
                     }
                 }

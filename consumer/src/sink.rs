@@ -11,6 +11,7 @@ mod orders;
 mod past;
 mod pieces;
 mod read_back;
+mod retries;
 
 use clickhouse::{Client, Compression};
 use secrecy::ExposeSecret as _;

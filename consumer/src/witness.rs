@@ -8,6 +8,7 @@
 use tapedeck_schemas::Digest;
 
 use crate::partition::Partition;
+use crate::record::Record;
 use crate::source::Source;
 use crate::stop::Stop;
 
@@ -31,6 +32,25 @@ impl Witness {
         let source = Source::new(kafka.clone(), group, &origin.topic, origin.partition, 0).map_err(Stop::Kafka)?;
         let source = source.with_schemas(schemas.clone());
         Ok(Self { source, last })
+    }
+
+    /// The record of an offset; `None` where the log does not have it any more.
+    pub(crate) async fn look_up(&mut self, offset: i64) -> Result<Option<Record>, Stop> {
+        self.source.go_to(offset).map_err(Stop::Kafka)?;
+        let found = loop {
+            match self.source.next().await? {
+                Some(record) => break Some(record).filter(|record| record.offset == offset),
+                None => {
+                    let (first, end) = self.source.ends_at_last().await?;
+                    if first > offset || end <= offset {
+                        break None;
+                    }
+                    self.source.go_to(offset).map_err(Stop::Kafka)?;
+                }
+            }
+        };
+        self.source.rest().map_err(Stop::Kafka)?;
+        Ok(found)
     }
 
     /// The last record must still be itself, where it is still in the log.

@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS access_log
     name LowCardinality(String) COMMENT 'Their name',
     email LowCardinality(String) COMMENT 'Their e-mail address',
     role LowCardinality(String) COMMENT 'The right that was used: viewer, auditor, administrator, sql',
-    action LowCardinality(String) COMMENT 'Stable name: view, search, replay, tail, export, approve, sign_in, sign_out, erase, hold, release, sql',
+    action LowCardinality(String) COMMENT 'Stable name: view, search, replay, tail, export, approve, sign_in, sign_out, erase, hold, release, retry, sql',
     outcome LowCardinality(String) COMMENT 'allowed, refused, failed',
     reason String COMMENT 'Why it was refused or failed; or the reason that the person gave',
     tenant LowCardinality(String) COMMENT 'Tenant of what was looked at, where it is one',

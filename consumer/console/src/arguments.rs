@@ -5,11 +5,11 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::moment::Moment;
-use crate::redact;
+use crate::{deadletters, redact};
 
 /// Find and replay recorded MCP sessions.
 ///
-/// Exit codes: 0 done, 1 failed, 2 no such session, 64 wrong usage or configuration.
+/// Exit codes: 0 done, 1 failed, 2 no such session or dead letter, 64 wrong usage or configuration.
 #[derive(Debug, Parser)]
 #[command(version, name = "tapedeck")]
 pub(crate) struct Arguments {
@@ -61,6 +61,9 @@ pub(crate) enum Command {
     Sessions(Filter),
     /// Show one session, both directions, frame by frame.
     Replay(Replay),
+    /// Records that could not be read: list them, have them read again.
+    #[command(subcommand)]
+    Deadletters(deadletters::What),
     /// Show what redaction does to files or standard input.
     Redact(redact::What),
     /// Serve recordings over HTTP, to people who sign in and to programs with tokens.

@@ -3,7 +3,7 @@ use clickhouse::Client;
 
 use crate::arguments::Connection;
 
-/// A connection that only reads.
+/// A connection. All but `deadletters retry` only reads.
 pub(crate) struct Database(Client);
 
 impl Database {

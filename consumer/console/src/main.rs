@@ -6,6 +6,7 @@
 
 mod arguments;
 mod database;
+mod deadletters;
 mod json;
 mod moment;
 mod redact;
@@ -55,6 +56,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Sessions(filter) => {
             let database = Database::new(&arguments.connection)?;
             sessions::list(&database, &filter, &mut out).await?;
+        }
+        Command::Deadletters(what) => {
+            let database = Database::new(&arguments.connection)?;
+            if !deadletters::run(&database, &what, &mut out).await? {
+                writeln!(
+                    io::stderr(),
+                    "tapedeck: no such dead letter: `tapedeck deadletters list` has them"
+                )?;
+                return Ok(ExitCode::from(NOT_FOUND));
+            }
         }
         Command::Replay(what) => {
             let database = Database::new(&arguments.connection)?;

@@ -37,6 +37,7 @@ migrations!(
     6 "006_letters_and_access.sql",
     7 "007_retention.sql",
     8 "008_views.sql",
+    9 "009_retries.sql",
 );
 
 /// Why the database could not be brought to this version.

@@ -8,6 +8,8 @@ mod migrations;
 mod orders;
 mod publishing;
 mod recording;
+mod registry;
+mod retries;
 mod row_bytes;
 mod silence;
 mod stack;

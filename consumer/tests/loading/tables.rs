@@ -87,7 +87,7 @@ async fn every_column_that_users_may_query_has_a_comment() {
          AND NOT endsWith(table, '_from_frames') AND table != 'schema_migrations'";
     assert_eq!(case.texts(sql).await, Vec::<String>::new());
     let views = "SELECT toInt64(uniqExact(table)) FROM system.columns WHERE database = currentDatabase() AND endsWith(table, '_v')";
-    assert_eq!(case.number(views).await, 9);
+    assert_eq!(case.number(views).await, 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
