@@ -129,7 +129,7 @@ pub fn decode_frame_by(record: &[u8], ids: &SchemaIds) -> Result<Frame, DecodeEr
     match split_by(record, ids)? {
         None => decode_frame(record),
         Some((written, body)) if written.fingerprint == FRAME_TODAY.fingerprint => Ok(codec::decode_frame(body)?),
-        Some((written, body)) => Ok(codec::decode_frame(&resolve(body, &written, &FRAME_TODAY)?)?),
+        Some((written, body)) => Ok(codec::decode_frame(&resolve(body, written, &FRAME_TODAY)?)?),
     }
 }
 
@@ -162,7 +162,7 @@ pub fn decode_control_by(record: &[u8], ids: &SchemaIds) -> Result<Control, Deco
     match split_by(record, ids)? {
         None => decode_control(record),
         Some((written, body)) if written.fingerprint == CONTROL_TODAY.fingerprint => Ok(codec::decode_control(body)?),
-        Some((written, body)) => Ok(codec::decode_control(&resolve(body, &written, &CONTROL_TODAY)?)?),
+        Some((written, body)) => Ok(codec::decode_control(&resolve(body, written, &CONTROL_TODAY)?)?),
     }
 }
 
@@ -264,12 +264,12 @@ fn split(record: &[u8]) -> Result<([u8; 8], &[u8]), DecodeError> {
 }
 
 /// The schema and body of a record with a registry's header; `None` where it has another.
-fn split_by<'a>(record: &'a [u8], ids: &SchemaIds) -> Result<Option<(Arc<Released>, &'a [u8])>, DecodeError> {
+fn split_by<'a>(record: &'a [u8], ids: &'a SchemaIds) -> Result<Option<(&'a Released, &'a [u8])>, DecodeError> {
     let Some(id) = registry_id(record) else {
         return Ok(None);
     };
     let written = ids.0.get(&id).ok_or(DecodeError::NoHeader)?;
-    Ok(Some((Arc::clone(written), &record[1 + size_of::<u32>()..])))
+    Ok(Some((written, &record[1 + size_of::<u32>()..])))
 }
 
 /// Avro schema resolution by the reference implementation: rare, so its speed does not matter.
