@@ -14,6 +14,7 @@
 
 mod client;
 mod deck;
+pub mod faults;
 pub mod measure;
 pub mod oracle;
 mod parts;

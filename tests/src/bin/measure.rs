@@ -7,7 +7,9 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tapedeck_dev::broker::BrokerKind;
+use tapedeck_tests::faults;
 use tapedeck_tests::measure::acknowledge::Records;
 use tapedeck_tests::measure::load::Load;
 use tapedeck_tests::measure::{self, Extent, Report, acknowledge, listeners, load, target};
@@ -37,6 +39,18 @@ enum Command {
         /// One JSON object instead of a table
         #[arg(long)]
         json: bool,
+    },
+    /// What must not be lost is not: consumer, broker, proxy and ClickHouse are killed and hampered under calls
+    Faults {
+        /// Twice each, to see whether it works
+        #[arg(long, conflicts_with = "long")]
+        short: bool,
+        /// A hundred times each
+        #[arg(long)]
+        long: bool,
+        /// Only what that broker is needed for
+        #[arg(long)]
+        broker: Option<BrokerName>,
     },
     /// How fast redaction is, beside other ways to find as much
     Redact {
@@ -107,6 +121,12 @@ enum Command {
     },
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum BrokerName {
+    Apache,
+    Embedded,
+}
+
 #[derive(Args)]
 struct Options {
     /// A minute, to see whether it works
@@ -128,6 +148,18 @@ fn main() -> anyhow::Result<()> {
         Command::Streams { short, json } => {
             let report = tokio::runtime::Runtime::new()?.block_on(measure::streams(short))?;
             print(&if json { report.json()? } else { report.table() })
+        }
+        Command::Faults { short, long, broker } => {
+            let times = match (short, long) {
+                (true, _) => 2,
+                (_, true) => 100,
+                _ => 10,
+            };
+            let broker = broker.map(|broker| match broker {
+                BrokerName::Apache => BrokerKind::Apache,
+                BrokerName::Embedded => BrokerKind::Embedded,
+            });
+            tokio::runtime::Runtime::new()?.block_on(faults::all(times, broker))
         }
         Command::Redact { json } => {
             let report = measure::redact()?;

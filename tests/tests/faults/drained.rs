@@ -9,9 +9,9 @@ use tapedeck_schemas::wire::decode_control;
 use tapedeck_schemas::{ControlBody, Kind};
 use tapedeck_tests::{Tape, until};
 
-use crate::load::Seen;
-use crate::oracle::judge;
-use crate::stage::{CALLERS, Front, Scene, on_stage, stopped};
+use tapedeck_tests::faults::judge::judge;
+use tapedeck_tests::faults::load::Seen;
+use tapedeck_tests::faults::stage::{CALLERS, Front, Scene, on_stage, stopped};
 
 #[test]
 fn stopping_under_calls_finishes_cuts_and_seals_and_loses_none() -> anyhow::Result<()> {

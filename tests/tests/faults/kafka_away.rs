@@ -6,18 +6,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tapedeck_dev::broker::{Broker, BrokerKind};
 use tapedeck_schemas::Kind;
-use tapedeck_tests::{Tape, metric_is};
+use tapedeck_tests::Tape;
+use tapedeck_tests::faults::judge::judge;
+use tapedeck_tests::faults::load::{Call, Load, Seen};
+use tapedeck_tests::faults::stage::{CALLERS, Front, Scene, Stage, on_stage};
 use uuid::Uuid;
-
-use crate::load::{Call, Load, Seen};
-use crate::oracle::judge;
-use crate::stage::{CALLERS, Front, Scene, Stage, on_stage, stopped};
 
 /// How many seconds Kafka is away; 15 without it.
 const SECONDS: &str = "TAPEDECK_AWAY_SECONDS";
-
-/// One key and one spool: what a killed proxy had spooled is the end of its frames, whatever it numbered after that.
-const ONE_CALLER: usize = 1;
 
 #[test]
 fn without_kafka_required_calls_are_refused_and_none_is_lost() -> anyhow::Result<()> {
@@ -38,7 +34,7 @@ fn without_kafka_required_calls_are_refused_and_none_is_lost() -> anyhow::Result
         );
         back(&broker, &front, &load).await?;
 
-        let calls = finished(&scene, &front, load).await?;
+        let calls = front.emptied(&scene, load).await?;
         ensure!(calls.iter().any(Call::is_unavailable), "no call was refused");
         judge(&scene, &calls, &front.probe.echoes().await?).await?;
         Ok(())
@@ -66,30 +62,6 @@ fn without_kafka_best_effort_calls_go_on_and_what_is_lost_is_counted() -> anyhow
     })
 }
 
-#[test]
-fn a_proxy_that_is_killed_under_calls_with_a_spool_loses_none() -> anyhow::Result<()> {
-    on_stage(async |stage| {
-        let broker = stage.another_broker(BrokerKind::Apache).await?;
-        let scene = Scene::set(stage, "away_killed", &broker, stage.clickhouse().await?).await?;
-        let front = Front::recording(stage, &scene, ONE_CALLER, "spooled").await?;
-        let load = front.load(8, Duration::from_millis(25))?;
-        load.more_answers(100).await?;
-        broker.kill();
-        for _ in 0..2 {
-            load.more_answers(200).await?;
-            front.proxy.service().kill();
-            // It has a spool to begin with, and no Kafka.
-            front.proxy.service().restart().await?;
-        }
-        load.more_answers(100).await?;
-        back(&broker, &front, &load).await?;
-
-        let calls = finished(&scene, &front, load).await?;
-        judge(&scene, &calls, &front.probe.echoes().await?).await?;
-        Ok(())
-    })
-}
-
 /// Kafka goes and comes back under calls that are recorded in a way which lets all of them go on.
 async fn ridden_out(
     stage: &Stage,
@@ -107,7 +79,7 @@ async fn ridden_out(
     load.more_answers(100).await?;
     back(broker, &front, &load).await?;
 
-    let calls = finished(&scene, &front, load).await?;
+    let calls = front.emptied(&scene, load).await?;
     if let Some(call) = calls.iter().find(|call| !matches!(call.seen, Seen::Answered(_))) {
         bail!("“{}” was not answered: {}", call.text, call.seen);
     }
@@ -130,16 +102,6 @@ async fn back(broker: &Broker, front: &Front, load: &Load) -> anyhow::Result<()>
     broker.restart().await?;
     front.proxy.service().ready().await?;
     load.more_answers(100).await
-}
-
-/// Ends the calls, and the proxy in order, so that all that it has is in the log; then loads it.
-async fn finished(scene: &Scene, front: &Front, load: Load) -> anyhow::Result<Vec<Call>> {
-    let calls = load.finish().await;
-    // A spool is drained before Kafka has it all, and nothing is spooled after that.
-    metric_is(front.proxy.service(), "tapedeck_recorder_spool_bytes", "0").await?;
-    stopped(&front.proxy).await?;
-    scene.load().await?;
-    Ok(calls)
 }
 
 /// What an answered call has not on record is counted: by gap frames, or by a segment's opener that names it as lost. All

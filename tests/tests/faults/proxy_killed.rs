@@ -9,8 +9,8 @@ use tapedeck_schemas::{ControlBody, Kind};
 use tapedeck_tests::Tape;
 use uuid::Uuid;
 
-use crate::oracle::judge;
-use crate::stage::{Front, Scene, on_stage};
+use tapedeck_tests::faults::judge::judge;
+use tapedeck_tests::faults::stage::{Front, Scene, on_stage};
 
 const KILLS: usize = 3;
 

@@ -10,9 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tapedeck_tests::metric_is;
 
-use crate::load::Seen;
-use crate::oracle::judge;
-use crate::stage::{CALLERS, Front, Scene, on_stage, stopped};
+use tapedeck_tests::faults::judge::judge;
+use tapedeck_tests::faults::load::Seen;
+use tapedeck_tests::faults::stage::{CALLERS, Front, Scene, on_stage, stopped};
 
 const ROUNDS: usize = 2;
 

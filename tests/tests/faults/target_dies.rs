@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::stage::{CALLERS, Scene, on_stage, proxy_before, stopped};
 use crate::streamer::Streamer;
 use crate::streams::{Ended, Era, Streamed, call, judge};
+use tapedeck_tests::faults::stage::{CALLERS, Scene, on_stage, proxy_before, stopped};
 
 const CLIENTS: usize = 12;
 const DEATHS: usize = 4;

@@ -10,8 +10,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use tapedeck_tests::sample::{Recording, publish};
 
-use crate::loader::Watched;
-use crate::stage::{Scene, Stage, on_stage};
+use tapedeck_tests::faults::loader::Watched;
+use tapedeck_tests::faults::stage::{Scene, Stage, on_stage};
 
 /// Calls before the topic is deleted.
 const BEFORE: usize = 50;

@@ -13,8 +13,8 @@ use tapedeck_tests::oracle::{calls, table};
 use tapedeck_tests::until;
 use uuid::Uuid;
 
-use crate::oracle::judge;
-use crate::stage::{Front, Scene, on_stage};
+use tapedeck_tests::faults::judge::judge;
+use tapedeck_tests::faults::stage::{Front, Scene, on_stage};
 
 /// The shortest that the consumer takes.
 const SILENCE: &str = "[writers]\nsilence = \"12s\"\n";

@@ -5,9 +5,9 @@ use tapedeck_tests::{Tape, metric_is};
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::stage::{CALLERS, Scene, on_stage, proxy_before, stopped};
 use crate::streamer::{FIRST, Streamer};
 use crate::streams::{Ended, Era, Streamed, call, judge};
+use tapedeck_tests::faults::stage::{CALLERS, Scene, on_stage, proxy_before, stopped};
 
 const OF_EACH: usize = 60;
 

@@ -10,7 +10,7 @@ const LEAVE_GROUP: i16 = 13;
 /// Says for a member that was killed that it leaves. When this returns the group does not wait for it any more.
 ///
 /// librdkafka has no call for it.
-pub(crate) async fn remove_member(brokers: &str, group: &str, member: &str) -> anyhow::Result<()> {
+pub(super) async fn remove_member(brokers: &str, group: &str, member: &str) -> anyhow::Result<()> {
     const CORRELATION: i32 = 1;
     let mut request = Vec::new();
     request.extend(LEAVE_GROUP.to_be_bytes());

@@ -28,25 +28,25 @@ const CHANGE: Duration = Duration::from_secs(90);
 
 /// One call as its client knows it.
 #[derive(Debug, Clone)]
-pub(crate) struct Call {
+pub struct Call {
     /// What the tool was asked to echo: unlike all others.
-    pub(crate) text: String,
+    pub text: String,
     /// The body as sent.
-    pub(crate) request: Bytes,
+    pub request: Bytes,
     /// What came back.
-    pub(crate) seen: Seen,
+    pub seen: Seen,
 }
 
 impl Call {
     /// Whether the proxy said 503: that the target has seen nothing.
-    pub(crate) fn is_unavailable(&self) -> bool {
+    pub fn is_unavailable(&self) -> bool {
         matches!(self.seen, Seen::Refused(StatusCode::SERVICE_UNAVAILABLE, _))
     }
 }
 
 /// What a client saw of an answer.
 #[derive(Debug, Clone)]
-pub(crate) enum Seen {
+pub enum Seen {
     /// 200 and a whole body.
     Answered(Bytes),
     /// Another status and a whole body.
@@ -67,16 +67,16 @@ impl fmt::Display for Seen {
 
 /// How many calls have ended how.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counts {
+pub struct Counts {
     /// With 200 and a whole body.
-    pub(crate) answered: u64,
+    pub answered: u64,
     /// In any other way.
-    pub(crate) failed: u64,
+    pub failed: u64,
 }
 
 /// Running clients. They end when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Load {
+pub struct Load {
     calls: Arc<Mutex<Vec<Call>>>,
     counts: watch::Receiver<Counts>,
     stop: CancellationToken,
@@ -85,20 +85,20 @@ pub(crate) struct Load {
 
 /// What every client does.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// The proxy's endpoint of the target.
-    pub(crate) endpoint: Url,
+    pub endpoint: Url,
     /// Whose calls they are: clients take turns.
-    pub(crate) tokens: Vec<AccessToken>,
+    pub tokens: Vec<AccessToken>,
     /// Clients, each with a connection of its own and one call at a time.
-    pub(crate) clients: usize,
+    pub clients: usize,
     /// From the beginning of one call of a client to that of its next, at least.
-    pub(crate) every: Duration,
+    pub every: Duration,
 }
 
 impl Load {
     /// Lets clients call until they are stopped.
-    pub(crate) fn start(plan: &Plan) -> anyhow::Result<Self> {
+    pub fn start(plan: &Plan) -> anyhow::Result<Self> {
         let authority = plan.endpoint.authority().to_owned();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (counted, counts) = watch::channel(Counts::default());
@@ -126,12 +126,12 @@ impl Load {
     }
 
     /// How calls have ended so far.
-    pub(crate) fn counts(&self) -> Counts {
+    pub fn counts(&self) -> Counts {
         *self.counts.borrow()
     }
 
     /// Waits until so many more calls have been answered.
-    pub(crate) async fn more_answers(&self, more: u64) -> anyhow::Result<()> {
+    pub async fn more_answers(&self, more: u64) -> anyhow::Result<()> {
         let goal = self.counts().answered + more;
         self.until(|counts| counts.answered >= goal)
             .await
@@ -139,7 +139,7 @@ impl Load {
     }
 
     /// Waits until so many more calls have failed.
-    pub(crate) async fn more_failures(&self, more: u64) -> anyhow::Result<()> {
+    pub async fn more_failures(&self, more: u64) -> anyhow::Result<()> {
         let goal = self.counts().failed + more;
         self.until(|counts| counts.failed >= goal)
             .await
@@ -155,7 +155,7 @@ impl Load {
     }
 
     /// Lets every client finish its call, and tells what all have sent and seen.
-    pub(crate) async fn finish(mut self) -> Vec<Call> {
+    pub async fn finish(mut self) -> Vec<Call> {
         self.stop.cancel();
         while self.clients.join_next().await.is_some() {}
         std::mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner))

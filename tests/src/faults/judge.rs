@@ -3,19 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use crate::Tape;
+use crate::oracle::table::{self, Row};
+use crate::oracle::{Wrong, calls};
 use serde::Deserialize;
 use tapedeck_dev::services::Database;
 use tapedeck_schemas::{Direction, Kind};
-use tapedeck_tests::Tape;
-use tapedeck_tests::oracle::table::{self, Row};
-use tapedeck_tests::oracle::{Wrong, calls};
 use uuid::Uuid;
 
-use crate::load::{Call, Seen};
-use crate::stage::Scene;
+use super::load::{Call, Seen};
+use super::stage::Scene;
 
 /// Reads the whole record of a test and judges it. Call when nothing is written any more.
-pub(crate) async fn judge(scene: &Scene, calls: &[Call], received: &[String]) -> anyhow::Result<Tape> {
+pub async fn judge(scene: &Scene, calls: &[Call], received: &[String]) -> anyhow::Result<Tape> {
     let tape = Tape::read(&scene.kafka, &scene.database).await?;
     tape.verify()?;
     let mut wrong = Wrong::default();

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Client, metric_is, until};
 use anyhow::{Context as _, ensure};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::json;
 use tapedeck_dev::broker::{Broker, BrokerKind};
 use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind};
@@ -16,14 +13,14 @@ use tapedeck_dev::mcp::{Probe, ProbeOptions};
 use tapedeck_dev::node::Node;
 use tapedeck_dev::progress::Quiet;
 use tapedeck_dev::services::{Database, Issuer, Kafka, Proxy, ProxyOptions, Target};
-use tapedeck_tests::{Client, until};
 use tokio::sync::OnceCell;
 
-use crate::load::{Load, Plan};
-use crate::loader::Loader;
+use super::load::{Call, Load, Plan};
+use super::loader::Loader;
+use super::positions::Positions;
 
 /// Callers, each with session key and session of its own, so that several partitions have work.
-pub(crate) const CALLERS: usize = 4;
+pub const CALLERS: usize = 4;
 
 /// The group that may call.
 const GROUP: &str = "engineers";
@@ -31,8 +28,8 @@ const GROUP: &str = "engineers";
 static STAGE: OnceCell<Stage> = OnceCell::const_new();
 
 /// Runs a test on the shared parts.
-pub(crate) fn on_stage(test: impl AsyncFnOnce(&'static Stage) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    tapedeck_tests::run(async {
+pub fn on_stage(test: impl AsyncFnOnce(&'static Stage) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    crate::run(async {
         let stage = STAGE.get_or_try_init(Stage::start).await?;
         test(stage)
             .await
@@ -42,7 +39,7 @@ pub(crate) fn on_stage(test: impl AsyncFnOnce(&'static Stage) -> anyhow::Result<
 
 /// What is shared. A static is never dropped: its processes end with this one.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub struct Stage {
     folder: Folder,
     run: Run,
     node: Node,
@@ -52,9 +49,10 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    async fn start() -> anyhow::Result<Self> {
+    /// Starts what all faults need. Brokers and ClickHouse come when they are asked for.
+    pub async fn start() -> anyhow::Result<Self> {
         let folder = Folder::open()?;
-        let run = folder.run("test-faults")?;
+        let run = folder.run("faults")?;
         let site = Site {
             folder: &folder,
             run: &run,
@@ -82,7 +80,7 @@ impl Stage {
     }
 
     /// Where parts are installed and run.
-    pub(crate) fn site(&self) -> Site<'_> {
+    pub fn site(&self) -> Site<'_> {
         Site {
             folder: &self.folder,
             run: &self.run,
@@ -91,24 +89,24 @@ impl Stage {
     }
 
     /// The broker that nobody kills: Apache Kafka.
-    pub(crate) async fn broker(&self) -> anyhow::Result<&Broker> {
+    pub async fn broker(&self) -> anyhow::Result<&Broker> {
         self.broker
             .get_or_try_init(|| self.another_broker(BrokerKind::Apache))
             .await
     }
 
     /// A broker of one's own.
-    pub(crate) async fn another_broker(&self, kind: BrokerKind) -> anyhow::Result<Broker> {
+    pub async fn another_broker(&self, kind: BrokerKind) -> anyhow::Result<Broker> {
         Ok(Broker::start(kind, None, self.site()).await?)
     }
 
     /// The ClickHouse that nobody kills.
-    pub(crate) async fn clickhouse(&self) -> anyhow::Result<&ClickHouse> {
+    pub async fn clickhouse(&self) -> anyhow::Result<&ClickHouse> {
         self.clickhouse.get_or_try_init(|| self.another_clickhouse()).await
     }
 
     /// A ClickHouse of one's own.
-    pub(crate) async fn another_clickhouse(&self) -> anyhow::Result<ClickHouse> {
+    pub async fn another_clickhouse(&self) -> anyhow::Result<ClickHouse> {
         let (kind, _) = ClickHouseKind::choose();
         Ok(ClickHouse::start(kind, None, None, self.site()).await?)
     }
@@ -116,25 +114,23 @@ impl Stage {
 
 /// One test's topics, database and consumer.
 #[derive(Debug)]
-pub(crate) struct Scene {
-    pub(crate) kafka: Kafka,
-    pub(crate) database: Database,
-    pub(crate) loader: Loader,
+pub struct Scene {
+    /// Where its topics are.
+    pub kafka: Kafka,
+    /// Where its tables are.
+    pub database: Database,
+    /// How its consumer is started.
+    pub loader: Loader,
 }
 
 impl Scene {
     /// Creates topics and database, named after the test.
-    pub(crate) async fn set(
-        stage: &Stage,
-        name: &str,
-        broker: &Broker,
-        clickhouse: &ClickHouse,
-    ) -> anyhow::Result<Self> {
+    pub async fn set(stage: &Stage, name: &str, broker: &Broker, clickhouse: &ClickHouse) -> anyhow::Result<Self> {
         Self::with(stage, name, broker, clickhouse, "").await
     }
 
     /// The same, with more in the consumer's configuration.
-    pub(crate) async fn with(
+    pub async fn with(
         stage: &Stage,
         name: &str,
         broker: &Broker,
@@ -160,85 +156,53 @@ impl Scene {
     }
 
     /// Waits until the consumer has committed all that the topic holds: then it is loaded, and its events are published.
-    pub(crate) async fn settled(&self) -> anyhow::Result<()> {
+    pub async fn settled(&self) -> anyhow::Result<()> {
         until(async || {
-            let behind = self.behind().await?;
-            Ok(match behind.is_empty() {
-                true => Ok(()),
-                false => Err(format!("not loaded: {}", behind.join(", "))),
-            })
+            Ok(self
+                .positions()
+                .await?
+                .and_then(|positions| positions.reach(&positions.ends())))
         })
         .await
     }
 
+    /// Waits until the consumer has committed all that the topic holds now, while more may come.
+    pub async fn loaded_so_far(&self) -> anyhow::Result<()> {
+        let ends = until(async || self.positions().await).await?.ends();
+        until(async || Ok(self.positions().await?.and_then(|positions| positions.reach(&ends)))).await
+    }
+
     /// Loads all that the topic holds, by a consumer that then ends.
-    pub(crate) async fn load(&self) -> anyhow::Result<()> {
+    pub async fn load(&self) -> anyhow::Result<()> {
         let consumer = self.loader.start(None)?;
         self.settled().await?;
         ensure!(consumer.stop().await?.success(), "the consumer did not end well");
         Ok(())
     }
 
-    /// Partitions whose end is not committed.
-    async fn behind(&self) -> anyhow::Result<Vec<String>> {
-        let (brokers, topic, group) = (
-            self.kafka.brokers.clone(),
-            self.kafka.frames(),
-            self.loader.group().to_owned(),
-        );
-        let ask = move || -> anyhow::Result<Vec<String>> {
-            let request = Duration::from_secs(10);
-            let consumer: BaseConsumer = ClientConfig::new()
-                .set("bootstrap.servers", &brokers)
-                .set("group.id", &group)
-                .create()?;
-            let metadata = consumer.fetch_metadata(Some(&topic), request)?;
-            let described = metadata.topics().first().context("the topic is not there")?;
-            let mut list = TopicPartitionList::new();
-            for partition in described.partitions() {
-                list.add_partition(&topic, partition.id());
-            }
-            let committed = match consumer.committed_offsets(list, request) {
-                Ok(committed) => committed,
-                // A broker that has just come back looks for its groups first.
-                Err(KafkaError::MetadataFetch(RDKafkaErrorCode::NotCoordinator)) => {
-                    return Ok(vec!["the group has no coordinator yet".to_owned()]);
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let mut behind = Vec::new();
-            for element in committed.elements() {
-                let (_, end) = consumer.fetch_watermarks(&topic, element.partition(), request)?;
-                let reached = match element.offset() {
-                    Offset::Offset(offset) => offset,
-                    _ => 0,
-                };
-                if reached != end {
-                    behind.push(format!("partition {} at {reached} of {end}", element.partition()));
-                }
-            }
-            Ok(behind)
-        };
-        tokio::task::spawn_blocking(ask).await?
+    async fn positions(&self) -> anyhow::Result<Result<Positions, String>> {
+        Positions::ask(&self.kafka.brokers, &self.kafka.frames(), self.loader.group()).await
     }
 }
 
 /// A proxy before a server that keeps an account of what reached it.
 #[derive(Debug)]
-pub(crate) struct Front {
-    pub(crate) proxy: Proxy,
-    pub(crate) probe: Probe,
+pub struct Front {
+    /// The proxy.
+    pub proxy: Proxy,
+    /// The server behind it.
+    pub probe: Probe,
     tokens: Vec<AccessToken>,
 }
 
 impl Front {
     /// Starts both, and gets tokens for so many callers.
-    pub(crate) async fn start(stage: &Stage, scene: &Scene, callers: usize) -> anyhow::Result<Self> {
+    pub async fn start(stage: &Stage, scene: &Scene, callers: usize) -> anyhow::Result<Self> {
         Self::recording(stage, scene, callers, "required").await
     }
 
     /// As [`Front::start`], where the target's `record` is this.
-    pub(crate) async fn recording(stage: &Stage, scene: &Scene, callers: usize, record: &str) -> anyhow::Result<Self> {
+    pub async fn recording(stage: &Stage, scene: &Scene, callers: usize, record: &str) -> anyhow::Result<Self> {
         let options = ProbeOptions {
             stateless: true,
             json: true,
@@ -250,13 +214,23 @@ impl Front {
     }
 
     /// A client of one caller.
-    pub(crate) fn client(&self, caller: usize) -> anyhow::Result<Client> {
+    pub fn client(&self, caller: usize) -> anyhow::Result<Client> {
         let client = Client::bearer(&self.proxy.endpoint("probe"), self.tokens[caller].as_str())?;
         client.with("mcp-protocol-version", "2025-11-25")
     }
 
+    /// Ends the calls, and the proxy in order, so that all that it has is in the log; then loads it.
+    pub async fn emptied(&self, scene: &Scene, load: Load) -> anyhow::Result<Vec<Call>> {
+        let calls = load.finish().await;
+        // A spool is drained before Kafka has it all, and nothing is spooled after that.
+        metric_is(self.proxy.service(), "tapedeck_recorder_spool_bytes", "0").await?;
+        stopped(&self.proxy).await?;
+        scene.load().await?;
+        Ok(calls)
+    }
+
     /// Lets so many clients call.
-    pub(crate) fn load(&self, clients: usize, every: Duration) -> anyhow::Result<Load> {
+    pub fn load(&self, clients: usize, every: Duration) -> anyhow::Result<Load> {
         Load::start(&Plan {
             endpoint: self.proxy.endpoint("probe").parse()?,
             tokens: self.tokens.clone(),
@@ -267,14 +241,14 @@ impl Front {
 }
 
 /// Stops a proxy in order: all that it has is in the log then.
-pub(crate) async fn stopped(proxy: &Proxy) -> anyhow::Result<()> {
+pub async fn stopped(proxy: &Proxy) -> anyhow::Result<()> {
     let ended = proxy.service().stop().await;
     ensure!(ended.success(), "the proxy ended with {ended}");
     Ok(())
 }
 
 /// A proxy before the target `probe`, which is at `url`, and tokens of so many callers.
-pub(crate) async fn proxy_before(
+pub async fn proxy_before(
     stage: &Stage,
     scene: &Scene,
     callers: usize,
