@@ -8,7 +8,7 @@ mod seen;
 mod store;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashSet};
 use tapedeck_redact::Redactor;
@@ -170,6 +170,8 @@ impl Loader {
     /// Only what no retry mends. ClickHouse and Kafka away is no error: this waits.
     pub async fn load(&mut self, mut batch: Batch) -> Result<i64, Stop> {
         let (start, end) = (batch.start, batch.end);
+        let began = Instant::now();
+        self.metrics.batch_records.observe(batch.records.len() as f64);
         self.phase("decoded", start, end);
         self.look_up_loaded(end).await?;
         self.keep_stubs(&mut batch.records);
@@ -179,9 +181,12 @@ impl Loader {
         let calls = self.look_up_calls(&fresh, start).await?;
         self.renew_orders().await?;
         // Redacting large bodies takes long enough to keep other partitions' tasks waiting.
+        let redacting = Instant::now();
         let (rows, letters) = tokio::task::block_in_place(|| self.take_in(fresh, calls));
+        self.metrics.redaction_time.observe(redacting.elapsed().as_secs_f64());
         let offset = self.store(&rows, &letters, start, end).await?;
         self.metrics.batches.inc();
+        self.metrics.batch_time.observe(began.elapsed().as_secs_f64());
         Ok(offset)
     }
 

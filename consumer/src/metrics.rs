@@ -1,11 +1,13 @@
 //! Figures about loading. Each is documented where it is registered.
 
 use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 /// Label of figures that each partition has.
@@ -29,6 +31,11 @@ pub struct Metrics {
     pub lost_to_retention: Counter,
     pub unknown_calls: Counter,
     pub session_keys: Gauge,
+    pub batch_records: Histogram,
+    pub batch_time: Histogram,
+    pub redaction_time: Histogram,
+    pub retried: Counter,
+    lag_time: Family<OfPartition, Gauge<f64, AtomicU64>>,
     lag: Family<OfPartition, Gauge>,
     offset: Family<OfPartition, Gauge>,
     newest: Family<OfPartition, Gauge<f64, AtomicU64>>,
@@ -53,11 +60,39 @@ impl Default for Metrics {
         let lost_to_retention = counter("lost_to_retention", lost);
         let unknown = "Calls that a writer left open when it went away without a goodbye";
         let unknown_calls = counter("unknown_calls", unknown);
+        let retried = counter(
+            "dead_letters_retried",
+            "Dead letters that were read again, whatever came of it",
+        );
         let (session_keys, lag, offset, newest) = (
             Gauge::default(),
             Family::default(),
             Family::default(),
             Family::default(),
+        );
+        let seconds = || Histogram::new(exponential_buckets(0.001, 4.0, 10));
+        let (batch_records, batch_time, redaction_time, lag_time) = (
+            Histogram::new(exponential_buckets(1.0, 4.0, 10)),
+            seconds(),
+            seconds(),
+            Family::<OfPartition, Gauge<f64, AtomicU64>>::default(),
+        );
+        registry.register("batch_records", "Records of a batch", batch_records.clone());
+        for (name, help, histogram) in [
+            (
+                "batch",
+                "From a batch's last record to its acknowledged events",
+                &batch_time,
+            ),
+            ("redaction", "Masking, placing and redacting a batch", &redaction_time),
+        ] {
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        }
+        registry.register_with_unit(
+            "lag",
+            "Age of the newest loaded record, while others wait behind it; 0 where none does",
+            Unit::Seconds,
+            Family::clone(&lag_time),
         );
         registry.register(
             "session_keys",
@@ -92,6 +127,11 @@ impl Default for Metrics {
             lost_to_retention,
             unknown_calls,
             session_keys,
+            batch_records,
+            batch_time,
+            redaction_time,
+            retried,
+            lag_time,
             lag,
             offset,
             newest,
@@ -109,7 +149,17 @@ impl Metrics {
 
     /// A partition's log ends at `end`, and has been read up to `position`.
     pub fn log_end(&self, partition: i32, end: i64, position: i64) {
-        self.lag.get_or_create(&OfPartition { partition }).set(end - position);
+        let label = OfPartition { partition };
+        self.lag.get_or_create(&label).set(end - position);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let newest = self.newest.get_or_create(&label).get();
+        // Before the first batch nobody knows.
+        let behind = if end > position && newest > 0.0 {
+            now.as_secs_f64() - newest
+        } else {
+            0.0
+        };
+        self.lag_time.get_or_create(&label).set(behind.max(0.0));
     }
 
     /// All figures in OpenMetrics' text format.
@@ -119,5 +169,31 @@ impl Metrics {
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
             .expect("writing to a String does not fail");
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_loaded_all_lags_by_nothing_and_who_has_not_by_the_age_of_what_it_has() {
+        let metrics = Metrics::default();
+        let value = |name: &str| {
+            let line = format!("tapedeck_consumer_{name}{{partition=\"3\"}} ");
+            let text = metrics.text();
+            let value = text.lines().find_map(|one| one.strip_prefix(&line)).map(str::to_owned);
+            value
+                .unwrap_or_else(|| panic!("{name} is not in:\n{text}"))
+                .parse::<f64>()
+                .expect("a number")
+        };
+        metrics.log_end(3, 10, 0);
+        assert_eq!((value("lag_records"), value("lag_seconds")), (10.0, 0.0));
+        metrics.loaded_up_to(3, 5, 1_000);
+        metrics.log_end(3, 10, 5);
+        assert!(value("lag_seconds") > 1e9, "a record of 1970 is old");
+        metrics.log_end(3, 10, 10);
+        assert_eq!((value("lag_records"), value("lag_seconds")), (0.0, 0.0));
     }
 }

@@ -28,6 +28,7 @@ impl Loader {
             None => "gone",
             Some(record) => self.read_again(record).await?,
         };
+        self.metrics.retried.inc();
         info!(
             partition = self.origin.partition,
             offset, outcome, "a dead letter was read again"
