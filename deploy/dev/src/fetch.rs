@@ -148,6 +148,49 @@ async fn resolve(
     Ok(Slot::Vacant(vacancy))
 }
 
+/// Gets one archive of Maven Central's, `GROUP:NAME:VERSION:TYPE:CLASSIFIER` and the name of its file, and unpacks it. Returns the
+/// folder that holds what was in it. This version of the plugin takes the archive alone, whether or not the repository has
+/// all that its description refers to.
+///
+/// # Errors
+/// As [`maven`].
+pub(crate) async fn archive(
+    folder: &Folder,
+    name: &str,
+    version: &str,
+    (artifact, file): (&str, &str),
+    progress: &dyn Progress,
+) -> Result<PathBuf, FetchError> {
+    let part = Part {
+        name,
+        version,
+        recipe: artifact.as_bytes(),
+    };
+    let vacancy = match folder.part(&part, progress).await? {
+        Slot::Installed(path) => return Ok(path),
+        Slot::Vacant(vacancy) => vacancy,
+    };
+    prerequisites::check(&[Prerequisite::Java, Prerequisite::Maven])?;
+    progress.report(Step::Installing {
+        part: name,
+        what: "from Maven Central",
+    });
+    let copy = Launch::new("mvn dependency:copy", "mvn", vacancy.log())
+        .current_dir(vacancy.path())
+        .args(["--quiet", "--batch-mode", "--strict-checksums"])
+        .arg("org.apache.maven.plugins:maven-dependency-plugin:2.10:copy")
+        .arg(format!("-Dartifact={artifact}"))
+        .arg("-DoutputDirectory=archive");
+    complete(&copy, name, DOWNLOAD).await?;
+    let unpack = Launch::new("tar", "tar", vacancy.log())
+        .current_dir(vacancy.path())
+        .args(["-xzf", &format!("archive/{file}")]);
+    complete(&unpack, name, DOWNLOAD).await?;
+    // Only space: all of it stands beside it now.
+    let _ = fs::remove_dir_all(vacancy.path().join("archive"));
+    Ok(vacancy.seal()?)
+}
+
 /// Installs the packages that `requirements.txt` in `deploy/dev/RECIPE` pins, into `lib/` of the folder that it returns, and
 /// unpacks `trees`, folders of `source`'s source package, beside it. `source` is `NAME==VERSION`.
 ///

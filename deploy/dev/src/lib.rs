@@ -24,5 +24,6 @@ pub mod ports;
 pub mod prerequisites;
 pub mod process;
 pub mod progress;
+pub mod registry;
 pub mod services;
 pub mod stack;
