@@ -64,7 +64,7 @@ pub static DEAD_LETTER_TODAY: LazyLock<Released> = LazyLock::new(|| Released::pa
 pub struct Release {
     /// What it is of: frame, control, audit or deadletter.
     pub of: &'static str,
-    /// Dense from 1; `golden/OF-VERSION.hex` is a record of it.
+    /// Dense from 1; of frames and statements `golden/OF-VERSION.hex` is a record.
     pub version: u32,
     /// Its text.
     pub text: &'static str,
