@@ -73,8 +73,7 @@ pub(crate) struct Tape {
 impl Tape {
     /// An exchange of a caller who is not known yet. `common` has the exchange's id, target, client, protocol and HTTP
     /// method.
-    pub(crate) fn of_stranger(recorder: Recorder, demand: Demand, mut common: Frame) -> Self {
-        common.session_key = SessionKey::of_stranger(&common.target, &common.client.address);
+    pub(crate) fn of_stranger(recorder: Recorder, demand: Demand, common: Frame) -> Self {
         Self {
             recorder,
             demand,
@@ -283,6 +282,9 @@ impl Tape {
     pub(crate) fn refuse(mut self, rule: &str, status: u16, body: Option<Bytes>) {
         self.trace.refused(&self.common, self.asked.as_ref(), rule, status);
         let known = self.common.principal.is_some();
+        if !known {
+            self.common.session_key = SessionKey::of_stranger(&self.common.target, &self.common.client.address);
+        }
         for (part, payload) in parts(body.filter(|_| known)) {
             let mut frame = self.frame(Kind::Refused, Direction::ToTarget);
             frame.http.status = Some(i32::from(status));

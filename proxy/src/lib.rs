@@ -4,7 +4,7 @@
 //!
 //! A request runs through one function, `serve` in `request.rs`, in this order; each phase needs what the one before proved.
 //!
-//! 1. **Accept.** [`start`] listens; `listen` does TLS, HTTP/1.1 and HTTP/2. Each exchange runs in a task of its own, so
+//! 1. **Accept.** [`start()`] listens; `listen` does TLS, HTTP/1.1 and HTTP/2. Each exchange runs in a task of its own, so
 //!    it does not die with its client's connection.
 //! 2. **Route.** `/{target}/mcp`. A page of a foreign origin is refused here.
 //! 3. **Authenticate.** [`identity`] makes a [`identity::Principal`] of the access token and of what it is bound to, or there

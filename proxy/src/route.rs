@@ -82,13 +82,15 @@ async fn at(place: Place<'_>, proxy: &Arc<Proxy>, peer: Peer, request: Request<I
                 move |status: StatusCode| route.answers.count(&method, status)
             };
             let (client, awaited) = client_side::pair(count.clone());
-            proxy.exchanges.spawn(request::serve(
+            // Boxed: a task is moved as a whole several times before it runs, and once when it ends.
+            let exchange = Box::pin(request::serve(
                 Arc::clone(proxy),
                 Arc::clone(route),
                 peer,
                 request,
                 client,
             ));
+            proxy.exchanges.spawn(exchange);
             match awaited.answer().await {
                 Some(response) => response,
                 // It panicked. Its drop guards have ended it on record.
