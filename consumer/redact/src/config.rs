@@ -1,6 +1,6 @@
 //! What the engine is made from.
 
-use crate::pack::Confidence;
+use crate::{keyring::TokenKey, pack::Confidence, policy::Policy};
 use std::{collections::BTreeSet, fmt};
 
 /// Rules and limits of an engine.
@@ -15,6 +15,10 @@ pub struct Config {
     /// Whether [`redact_text`](crate::Redactor::redact_text) also masks personal data. Off by default: who acted on
     /// what is identity, which a record is for.
     pub personal_in_metadata: bool,
+    /// What is switched, and what becomes of findings, by tenant, target and tool.
+    pub policies: Vec<Policy>,
+    /// What tokens are made with; without a key for a tenant, its tokens are masks.
+    pub keys: Vec<TokenKey>,
     /// Bounds; beyond any of them a body is dropped.
     pub limits: Limits,
 }
@@ -26,6 +30,8 @@ impl Default for Config {
             disabled: BTreeSet::new(),
             confidence: Confidence::Low,
             personal_in_metadata: false,
+            policies: Vec::new(),
+            keys: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -61,8 +67,11 @@ impl Pack {
 /// Bounds on what one body may cost.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of a body.
+    /// Bytes of a body that comes whole. One that comes in chunks may have any size.
     pub body: usize,
+    /// Bytes of a string that is looked at whole. A longer one is looked at window by window; one that begins like JSON, and
+    /// anything else so long that it could not be kept, drops the body, or what is left of it.
+    pub string: usize,
     /// Arrays and objects inside each other, in one JSON text.
     pub depth: usize,
     /// JSON texts inside strings of JSON texts.
@@ -75,6 +84,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 16 << 20,
+            string: 8 << 20,
             depth: 128,
             nesting: 8,
             work_per_byte: 256,

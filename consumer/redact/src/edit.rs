@@ -1,12 +1,17 @@
 //! Changes to a source, kept apart from it until all are known.
 
 use crate::{
+    active::{Active, token},
     redacted::Finding,
     rules::Rules,
     scan::Span,
     text::{Decoded, escape},
 };
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Replaces bytes `start..end` of a source.
 #[derive(Clone, Debug)]
@@ -18,13 +23,12 @@ pub(crate) struct Edit<'r> {
 }
 
 impl<'r> Edit<'r> {
-    /// Writes the rule's mask over a span.
-    pub(crate) fn mask(rules: &'r Rules, span: &Span) -> Self {
-        let text = Cow::Borrowed(rules.all[usize::from(span.rule)].mask.as_str());
+    /// Writes what stands in for a span of `text`.
+    pub(crate) fn of(active: &Active<'r>, span: &Span, text: &str) -> Self {
         Self {
             start: span.start,
             end: span.end,
-            text,
+            text: active.stand_in(span, text),
             rule: span.rule,
         }
     }
@@ -55,6 +59,18 @@ pub(crate) fn splice(source: &str, base: usize, edits: &[Edit<'_>]) -> String {
     out
 }
 
+impl Edit<'_> {
+    /// The same without a tie to the rules.
+    pub(crate) fn into_owned(self) -> Edit<'static> {
+        Edit {
+            start: self.start,
+            end: self.end,
+            text: Cow::Owned(self.text.into_owned()),
+            rule: self.rule,
+        }
+    }
+}
+
 /// How often each rule wrote a mask.
 pub(crate) fn findings(rules: &Rules, edits: &[Edit<'_>]) -> Vec<Finding> {
     let mut counts: BTreeMap<&Arc<str>, u32> = BTreeMap::new();
@@ -68,4 +84,10 @@ pub(crate) fn findings(rules: &Rules, edits: &[Edit<'_>]) -> Vec<Finding> {
             count,
         })
         .collect()
+}
+
+/// The tokens that edits write, each once.
+pub(crate) fn tokens(edits: &[Edit<'_>]) -> Vec<String> {
+    let tokens: BTreeSet<&str> = edits.iter().filter_map(|edit| token(&edit.text)).collect();
+    tokens.into_iter().map(str::to_owned).collect()
 }

@@ -1,22 +1,27 @@
 //! The engine: from bytes to what may be kept of them.
 
 use crate::{
+    active::Active,
     config::{Config, ConfigError, Limits},
     context::{Content, Context},
-    document::{Pass, Stop},
-    edit::{Edit, findings, splice},
+    document::{Pass, Stop, Walk},
+    edit::{Edit, findings, splice, tokens},
+    keyring::Keyring,
     place::Place,
+    policy::Policies,
     redacted::{DropReason, Mark, Redacted, RedactedText},
     rules::Rules,
     scan::Classes,
     tokens::Texts,
 };
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// Compiled rules. Cheap to share, useless to clone: make one per process.
 pub struct Redactor {
-    rules: Rules,
-    limits: Limits,
+    pub(crate) rules: Rules,
+    pub(crate) limits: Limits,
+    policies: Policies,
+    keyring: Keyring,
     metadata: Classes,
 }
 
@@ -24,7 +29,7 @@ impl Redactor {
     /// Compiles the packs.
     ///
     /// # Errors
-    /// Everything that is wrong with the packs, each with its line.
+    /// Everything that is wrong with the packs, each with its line, and with the policies, each with its number.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let rules = Rules::compile(&config)?;
         let metadata = if config.personal_in_metadata {
@@ -32,9 +37,17 @@ impl Redactor {
         } else {
             Classes::Credentials
         };
+        let keyring = Keyring::new(config.keys, rules.kinds.len());
+        let mut problems = Vec::new();
+        let policies = Policies::new(config.policies, &rules, !keyring.is_empty(), &mut problems);
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
         Ok(Self {
             rules,
             limits: config.limits,
+            policies,
+            keyring,
             metadata,
         })
     }
@@ -70,7 +83,7 @@ impl Redactor {
         Ok(edits.into_iter().map(mark).collect())
     }
 
-    fn edits<'b>(&self, bytes: &'b [u8], context: &Context<'_>) -> Result<(&'b str, Vec<Edit<'_>>), DropReason> {
+    fn edits<'b, 's>(&'s self, bytes: &'b [u8], context: &Context<'_>) -> Result<(&'b str, Vec<Edit<'s>>), DropReason> {
         if bytes.len() > self.limits.body {
             return Err(DropReason::TooLarge);
         }
@@ -79,11 +92,14 @@ impl Redactor {
             Content::Text => DropReason::NotText,
         };
         let text = std::str::from_utf8(bytes).map_err(|_| undecodable)?;
-        let mut pass = Pass::new(&self.rules, &self.limits, text.len());
+        let mut pass = Pass::new(self.active(context), &self.limits);
         let mut edits = Vec::new();
         let walked = match context.content {
-            Content::Json => pass.document(text, Texts::One, Place::Message, 0, &mut edits),
-            Content::Text => pass.text(text, Classes::All, 0, &mut edits).map_err(Stop::Drop),
+            Content::Json => {
+                let walk = Walk::new(Texts::One, pass.root(Place::Message), 0);
+                pass.document(text, walk, &mut edits)
+            }
+            Content::Text => pass.body_of_text(text, &mut edits).map_err(Stop::Drop),
         };
         match walked {
             Ok(()) => Ok((text, edits)),
@@ -92,14 +108,24 @@ impl Redactor {
         }
     }
 
+    /// The rules as they apply to a body from there.
+    pub(crate) fn active(&self, context: &Context<'_>) -> Active<'_> {
+        Active {
+            rules: &self.rules,
+            plan: self.policies.plan(&self.rules, context),
+            key: self.keyring.current(context.tenant),
+        }
+    }
+
     /// Masks credentials in a single value that stands beside the body: a user agent, a resource URI, a tool name.
     /// Who and what stays: mail addresses and the like are masked only with
     /// [`personal_in_metadata`](Config::personal_in_metadata).
-    pub fn redact_text<'b>(&self, text: &'b str, _context: &Context<'_>) -> RedactedText<'b> {
+    pub fn redact_text<'b>(&self, text: &'b str, context: &Context<'_>) -> RedactedText<'b> {
         if text.len() > self.limits.body {
             return RedactedText::new(Redacted::withheld(DropReason::TooLarge, text.len()));
         }
-        let mut pass = Pass::new(&self.rules, &self.limits, text.len());
+        let mut pass = Pass::new(self.active(context), &self.limits);
+        pass.allow(text.len());
         let mut edits = Vec::new();
         RedactedText::new(match pass.flat(text, self.metadata, &mut edits) {
             Ok(()) => self.finish(text, &edits),
@@ -112,11 +138,28 @@ impl Redactor {
         self.rules.all.iter().map(|rule| &*rule.id)
     }
 
+    /// The tokens that a value of a tenant has wherever it was found, whatever rule found it, for each key that may have
+    /// made them. Whoever may call this can try values out: it is for searches that are written down.
+    pub fn tokens_of(&self, tenant: &str, value: &str) -> Vec<String> {
+        let kinds = self.rules.all.iter().map(|rule| (rule.kind, rule.canonical));
+        let kinds: BTreeSet<_> = kinds.collect();
+        let mut tokens = BTreeSet::new();
+        for key in self.keyring.live(tenant) {
+            for (number, canonical) in &kinds {
+                let kind = &*self.rules.kinds[usize::from(*number)];
+                let letters = key.letters((*number, kind), &canonical.write(value));
+                tokens.insert(format!("{kind}:{}:{letters}", key.id));
+            }
+        }
+        tokens.into_iter().collect()
+    }
+
     fn finish<'b>(&self, text: &'b str, edits: &[Edit<'_>]) -> Redacted<'b> {
         if edits.is_empty() {
             return Redacted::unchanged(text.as_bytes());
         }
-        Redacted::masked(splice(text, 0, edits), findings(&self.rules, edits), text.len())
+        let masked = splice(text, 0, edits).into_bytes();
+        Redacted::masked(masked, findings(&self.rules, edits), tokens(edits), text.len())
     }
 }
 

@@ -7,7 +7,7 @@ const LONGEST: usize = 64;
 
 /// Names and name endings, each with the index of its rule.
 pub(crate) struct KeyNames {
-    exact: HashMap<Box<[u8]>, u16>,
+    exact: HashMap<Box<[u8]>, Vec<u16>>,
     endings: Vec<(Box<[u8]>, u16)>,
     /// A bit for the last five letters of each name that has a rule, or of each ending; see [`tail`].
     tails: Box<[u64; 1024]>,
@@ -35,15 +35,27 @@ impl KeyNames {
                 "key {name:?} must have 1 to {LONGEST} ASCII letters and digits"
             ));
         }
-        let known = &folded[folded.len().saturating_sub(TAIL)..];
-        let tail = tail(known, !name.starts_with('*') && known.len() < TAIL);
-        self.tails[usize::from(tail) / 64] |= 1 << (tail % 64);
+        self.note_tail(&folded, name.starts_with('*'));
         if name.starts_with('*') {
             self.endings.push((folded, rule));
         } else {
-            self.exact.entry(folded).or_insert(rule);
+            self.exact.entry(folded).or_default().push(rule);
         }
         Ok(())
+    }
+
+    /// Has members of this name looked at, though no rule is for them.
+    pub(crate) fn look_at(&mut self, name: &str) {
+        let folded: Box<[u8]> = fold(name).collect();
+        if !folded.is_empty() {
+            self.note_tail(&folded, false);
+        }
+    }
+
+    fn note_tail(&mut self, folded: &[u8], is_ending: bool) {
+        let known = &folded[folded.len().saturating_sub(TAIL)..];
+        let tail = tail(known, !is_ending && known.len() < TAIL);
+        self.tails[usize::from(tail) / 64] |= 1 << (tail % 64);
     }
 
     /// Whether `source`, raw JSON up to the quote that ends a key, may end with a name that has a rule. Says where its
@@ -86,8 +98,8 @@ impl KeyNames {
         self.tails[usize::from(tail) / 64] >> (tail % 64) & 1 == 1
     }
 
-    /// The rule for a member of this name. A mask in the name is not a part of it.
-    pub(crate) fn rule(&self, name: &str) -> Option<u16> {
+    /// The first rule that is on for a member of this name. A mask in the name is not a part of it.
+    pub(crate) fn rule(&self, name: &str, is_on: impl Fn(u16) -> bool) -> Option<u16> {
         let name = name.rsplit('›').next().unwrap_or_default();
         // Folded from the end: that is where endings are, and it bounds the work on absurdly long names.
         let mut buffer = [0; LONGEST];
@@ -100,13 +112,10 @@ impl KeyNames {
             buffer[start] = byte.to_ascii_lowercase();
         }
         let folded = &buffer[start..];
-        let ending = || {
-            self.endings
-                .iter()
-                .find(|(ending, _)| folded.ends_with(ending))
-                .map(|(_, rule)| *rule)
-        };
-        self.exact.get(folded).copied().or_else(ending)
+        let exact = self.exact.get(folded).into_iter().flatten();
+        let endings = self.endings.iter().filter(|(ending, _)| folded.ends_with(ending));
+        let mut rules = exact.chain(endings.map(|(_, rule)| rule)).copied();
+        rules.find(|rule| is_on(*rule))
     }
 }
 
@@ -136,7 +145,7 @@ mod tests {
         names.add("api_key", 1).unwrap();
         names.add("*password", 2).unwrap();
         for name in ["apikey", "API-Key", "api key", "apiKey"] {
-            assert_eq!(names.rule(name), Some(1), "{name}");
+            assert_eq!(names.rule(name, |_| true), Some(1), "{name}");
         }
         for name in [
             "password",
@@ -144,12 +153,21 @@ mod tests {
             "userPassword",
             &format!("{}password", "x".repeat(500)),
         ] {
-            assert_eq!(names.rule(name), Some(2), "{name}");
+            assert_eq!(names.rule(name, |_| true), Some(2), "{name}");
         }
-        assert_eq!(names.rule("‹redacted:email› password"), Some(2));
+        assert_eq!(names.rule("‹redacted:email› password", |_| true), Some(2));
         for name in ["", "‹redacted:password›", "apikeys", "passwordless", "id", "é"] {
-            assert_eq!(names.rule(name), None, "{name}");
+            assert_eq!(names.rule(name, |_| true), None, "{name}");
         }
         assert!(names.add("_", 3).is_err());
+    }
+
+    #[test]
+    fn where_a_rule_is_off_the_next_one_for_the_name_counts() {
+        let mut names = KeyNames::default();
+        names.add("password", 1).unwrap();
+        names.add("*word", 2).unwrap();
+        assert_eq!(names.rule("password", |rule| rule != 1), Some(2));
+        assert_eq!(names.rule("password", |_| false), None);
     }
 }

@@ -16,7 +16,10 @@
 //! it instead of bytes. It fails closed: a body that is too large, too deep, too costly or unreadable is dropped, and
 //! says so.
 
+mod action;
+mod active;
 mod block;
+mod canonical;
 mod config;
 mod context;
 mod document;
@@ -25,22 +28,30 @@ mod encoded;
 mod engine;
 mod fold;
 mod key_names;
+mod keyring;
 mod number;
 mod pack;
+mod path;
 mod place;
+mod policy;
 mod reach;
 mod redacted;
 mod rules;
 mod scan;
+mod stream;
 mod text;
 mod tokens;
 mod trial;
 mod triggers;
 mod validate;
 
+pub use action::Action;
 pub use config::{Config, ConfigError, Limits, Pack, Problem};
 pub use context::{Content, Context, Direction};
 pub use engine::Redactor;
+pub use keyring::{KeyError, TokenKey};
 pub use pack::Confidence;
+pub use policy::Policy;
 pub use redacted::{DropReason, Finding, Mark, Outcome, Redacted, RedactedText};
+pub use stream::Stream;
 pub use trial::Failure;

@@ -1,6 +1,10 @@
 //! The pack format: TOML with one table per rule.
 
-use crate::config::{Pack, Problem};
+use crate::{
+    action::Action,
+    canonical::Canonical,
+    config::{Pack, Problem},
+};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -49,6 +53,8 @@ pub(crate) struct RawRule {
     /// The group that is masked, where it is not the first.
     pub(crate) group: Option<usize>,
     pub(crate) validator: Option<Spanned<String>>,
+    /// Ends what the pattern found, where that goes on to the end of what can be seen: an open block.
+    pub(crate) until: Option<String>,
     /// What is found has at least so many bits of entropy for each byte.
     pub(crate) entropy: Option<f64>,
     /// The keywords stand beside what is found, not in the match: at most so many bytes away.
@@ -60,6 +66,15 @@ pub(crate) struct RawRule {
     /// any beginning.
     #[serde(default)]
     pub(crate) keys: Vec<String>,
+    /// Places whose values are masked whole, with all that is under them: JSONPath (RFC 9535).
+    #[serde(default)]
+    pub(crate) paths: Vec<Spanned<String>>,
+    /// What becomes of a finding, where no policy says otherwise: of personal data a token, of credentials a mask.
+    pub(crate) action: Option<Action>,
+    /// What tokens call a finding, so that those of several rules are the same; the id if it is missing.
+    pub(crate) kind: Option<String>,
+    /// How a value is written before a token is made of it; what fits the validator if it is missing.
+    pub(crate) canonical: Option<Canonical>,
     /// Instead of `‹redacted:ID›`.
     pub(crate) replacement: Option<String>,
     /// Inputs and what becomes of them.

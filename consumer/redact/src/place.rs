@@ -1,6 +1,6 @@
 //! Where in a message a value stands, as far as rules depend on it.
 
-use crate::{key_names::KeyNames, scan::Classes};
+use crate::{active::Active, scan::Classes};
 
 /// What the names above a value make of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,15 +17,20 @@ pub(crate) enum Place {
     Envelope,
     /// Under a name that says that the value has to go, by this rule.
     Named(u16),
+    /// At the end of a path, or under it: the value goes by this rule, and so does all that it holds.
+    Chosen(u16),
     /// Anywhere else.
     Body,
 }
 
 impl Place {
     /// The place of an object's member.
-    pub(crate) fn member(self, name: &str, keys: &KeyNames) -> Self {
+    pub(crate) fn member(self, name: &str, active: &Active<'_>) -> Self {
         match self.member_of_envelope(name) {
-            Self::Body => keys.rule(name).map_or(Self::Body, Self::Named),
+            Self::Body => {
+                let rule = active.rules.keys.rule(name, |rule| active.action(rule).is_some());
+                rule.map_or(Self::Body, Self::Named)
+            }
             place => place,
         }
     }
@@ -39,6 +44,7 @@ impl Place {
             (Self::Params, "progressToken" | "requestId" | "cursor") | (Self::Result, "nextCursor") => Self::Envelope,
             (Self::Params | Self::Result, "_meta") => Self::Meta,
             (Self::Meta, "progressToken") => Self::Envelope,
+            (Self::Chosen(_), _) => self,
             _ => Self::Body,
         }
     }
@@ -46,8 +52,25 @@ impl Place {
     /// The place of an array's element.
     pub(crate) fn element(self) -> Self {
         match self {
-            Self::Message | Self::Named(_) => self,
+            Self::Message | Self::Named(_) | Self::Chosen(_) => self,
             _ => Self::Body,
+        }
+    }
+
+    /// The place of a child at which a path ends.
+    pub(crate) fn chosen(self, rule: Option<u16>) -> Self {
+        match (self, rule) {
+            // What correlates messages is not for paths to take away.
+            (Self::Envelope | Self::Chosen(_), _) | (_, None) => self,
+            (_, Some(rule)) => Self::Chosen(rule),
+        }
+    }
+
+    /// The rule by which any value goes here.
+    pub(crate) fn rule(self) -> Option<u16> {
+        match self {
+            Self::Named(rule) | Self::Chosen(rule) => Some(rule),
+            _ => None,
         }
     }
 

@@ -81,6 +81,7 @@ pub struct Redacted<'a> {
     body: Option<Cow<'a, [u8]>>,
     outcome: Outcome,
     findings: Vec<Finding>,
+    tokens: Vec<String>,
     original_size: usize,
 }
 
@@ -91,6 +92,7 @@ impl<'a> Redacted<'a> {
             body: None,
             outcome: Outcome::Dropped(reason),
             findings: Vec::new(),
+            tokens: Vec::new(),
             original_size,
         }
     }
@@ -100,15 +102,17 @@ impl<'a> Redacted<'a> {
             body: Some(Cow::Borrowed(bytes)),
             outcome: Outcome::Unchanged,
             findings: Vec::new(),
+            tokens: Vec::new(),
             original_size: bytes.len(),
         }
     }
 
-    pub(crate) fn masked(text: String, findings: Vec<Finding>, original_size: usize) -> Self {
+    pub(crate) fn masked(body: Vec<u8>, findings: Vec<Finding>, tokens: Vec<String>, original_size: usize) -> Self {
         Self {
-            body: Some(Cow::Owned(text.into_bytes())),
+            body: Some(Cow::Owned(body)),
             outcome: Outcome::Masked,
             findings,
+            tokens,
             original_size,
         }
     }
@@ -128,6 +132,11 @@ impl<'a> Redacted<'a> {
         &self.findings
     }
 
+    /// The tokens that stand in the body, ascending, without their marks: `card:k1:…`.
+    pub fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
     /// Bytes that came in.
     pub fn original_size(&self) -> usize {
         self.original_size
@@ -139,6 +148,7 @@ impl<'a> Redacted<'a> {
             body: self.body.map(|body| Cow::Owned(body.into_owned())),
             outcome: self.outcome,
             findings: self.findings,
+            tokens: self.tokens,
             original_size: self.original_size,
         }
     }
@@ -178,6 +188,11 @@ impl<'a> RedactedText<'a> {
     /// The rules that fired, by id in ascending order.
     pub fn findings(&self) -> &[Finding] {
         self.0.findings()
+    }
+
+    /// The tokens that stand in the text, ascending, without their marks.
+    pub fn tokens(&self) -> &[String] {
+        self.0.tokens()
     }
 
     /// Bytes that came in.

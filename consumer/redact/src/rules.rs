@@ -3,9 +3,14 @@
 mod compile;
 
 use crate::{
+    action::Action,
+    active::Active,
+    canonical::Canonical,
     config::{Config, ConfigError, Problem},
     key_names::KeyNames,
     pack::{self, Class},
+    path::Paths,
+    policy::Policies,
     reach::Reach,
     scan::{Classes, Scratch, Work},
     triggers::{Keyword, Shape, Triggers},
@@ -15,7 +20,6 @@ use compile::Compiled;
 use regex_automata::meta::Regex;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    ops::Range,
     sync::Arc,
 };
 
@@ -24,6 +28,8 @@ const MOST_RULES: usize = 4096;
 
 /// A compiled rule.
 pub(crate) struct Rule {
+    /// Its place among all rules.
+    pub(crate) number: u16,
     pub(crate) id: Arc<str>,
     pub(crate) description: String,
     /// What stands in the place of a finding.
@@ -31,6 +37,14 @@ pub(crate) struct Rule {
     /// Invariant: `‹…›` without such brackets inside, nothing that JSON escapes, and no rule of the same engine fires on it.
     pub(crate) mask: String,
     pub(crate) class: Class,
+    /// What becomes of a finding where no policy says otherwise.
+    pub(crate) action: Action,
+    /// The number of its kind: what tokens call a finding.
+    pub(crate) kind: u16,
+    /// How a value is written before a token is made of it.
+    pub(crate) canonical: Canonical,
+    /// Ends a finding that goes on to the end of what can be seen.
+    pub(crate) until: Option<Regex>,
     /// `None` for a rule about keys only.
     pub(crate) find: Option<Regex>,
     /// The group of the pattern that is masked; `None` for the first that took part.
@@ -51,7 +65,10 @@ pub(crate) struct Rules {
     pub(crate) triggers: Triggers,
     /// The rules that wait for each shape.
     pub(crate) shape_rules: Vec<(Shape, Vec<u16>)>,
-    masks: HashSet<String>,
+    pub(crate) paths: Paths,
+    pub(crate) kinds: Vec<Arc<str>>,
+    /// What stands between the marks of fixed masks.
+    pub(crate) masks: HashSet<String>,
 }
 
 impl Rules {
@@ -61,6 +78,8 @@ impl Rules {
         let mut keys = KeyNames::default();
         let mut keywords: BTreeMap<(String, bool), Keyword> = BTreeMap::new();
         let mut shape_rules: Vec<(Shape, Vec<u16>)> = Vec::new();
+        let mut paths = Paths::default();
+        let mut kinds: Vec<Arc<str>> = Vec::new();
         let mut ids = BTreeSet::new();
         for pack in &config.packs {
             for (line, raw) in pack::parse(pack, &mut problems) {
@@ -90,8 +109,23 @@ impl Rules {
                         refuse(line, format!("rule {:?}: {message}", raw.id));
                     }
                 }
+                for path in &raw.paths {
+                    if let Err(message) = paths.add(path.get_ref(), index, &mut keys) {
+                        refuse(
+                            pack::line(pack, path.span().start),
+                            format!("rule {:?}: {message}", raw.id),
+                        );
+                    }
+                }
+                let kind = raw.kind.as_ref().unwrap_or(&raw.id);
+                let known = kinds.iter().position(|other| **other == **kind);
+                let kind_number = known.unwrap_or_else(|| {
+                    kinds.push(kind.as_str().into());
+                    kinds.len() - 1
+                });
                 let (words, exact) = (raw.keywords.clone(), raw.exact);
-                match Rule::compile(pack, raw) {
+                // There are no more kinds than rules.
+                match Rule::compile(pack, raw, index, kind_number as u16) {
                     Ok(Compiled { rule, shapes, run }) => {
                         for word in words {
                             let word = if exact { word } else { word.to_ascii_lowercase() };
@@ -124,7 +158,17 @@ impl Rules {
         }
         let shapes: Vec<Shape> = shape_rules.iter().map(|(shape, _)| *shape).collect();
         let rules = Self {
-            masks: all.iter().map(|rule| rule.mask.clone()).collect(),
+            masks: all
+                .iter()
+                .flat_map(|rule| {
+                    [
+                        rule.mask.trim_matches(['‹', '›']).to_owned(),
+                        format!("dropped:{}", rule.id),
+                    ]
+                })
+                .collect(),
+            paths,
+            kinds,
             all,
             keys,
             triggers: Triggers::new(keywords.into_values().collect(), &shapes),
@@ -137,10 +181,15 @@ impl Rules {
     /// A mask that a rule fires on would be masked again and again.
     fn refuse_matching_masks(&self) -> Result<(), ConfigError> {
         let mut scratch = Scratch::default();
+        let active = Active {
+            rules: self,
+            plan: Arc::clone(Policies::new(Vec::new(), self, false, &mut Vec::new()).usual()),
+            key: None,
+        };
         for rule in &self.all {
             let mut spans = Vec::new();
             let work = &mut Work::unlimited();
-            let scanned = self.scan(&rule.mask, Classes::All, &mut scratch, work, &mut spans);
+            let scanned = active.scan(&rule.mask, Classes::All, &mut scratch, work, &mut spans);
             if scanned.is_err() || !spans.is_empty() {
                 return Err(ConfigError {
                     problems: vec![Problem {
@@ -152,33 +201,6 @@ impl Rules {
             }
         }
         Ok(())
-    }
-
-    /// Whether a text is a mask of this engine and nothing else, so that it holds nothing to mask.
-    pub(crate) fn is_mask(&self, text: &str) -> bool {
-        let numbered = || {
-            let (name, number) = text.strip_suffix('›')?.rsplit_once('~')?;
-            number
-                .bytes()
-                .all(|byte| byte.is_ascii_digit())
-                .then(|| self.masks.contains(&format!("{name}›")))
-        };
-        text.starts_with('‹') && (self.masks.contains(text) || numbered().unwrap_or(false))
-    }
-
-    /// Whether a piece of a text lies in a mask of this engine: the name of a rule may look like what a rule looks for.
-    pub(crate) fn is_in_mask(&self, text: &str, piece: &Range<usize>) -> bool {
-        // A mask has at most 64 bytes between its marks, and a number.
-        let from = text.floor_char_boundary(piece.start.saturating_sub(96));
-        let to = text.ceil_char_boundary((piece.end + 96).min(text.len()));
-        let Some(start) = text[from..piece.end].rfind('‹') else {
-            return false;
-        };
-        let Some(end) = text[piece.start..to].find('›') else {
-            return false;
-        };
-        let mask = from + start..piece.start + end + '›'.len_utf8();
-        mask.start <= piece.start && piece.end <= mask.end && self.is_mask(&text[mask])
     }
 }
 

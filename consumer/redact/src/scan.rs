@@ -4,9 +4,11 @@ mod merge;
 mod views;
 
 use crate::{
+    action::Action,
+    active::Active,
     pack::Class,
     redacted::DropReason,
-    rules::{Rule, Rules},
+    rules::Rule,
     triggers::{Cause, Hit},
 };
 use merge::merge;
@@ -33,6 +35,21 @@ pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
     pub(crate) rule: u16,
+    /// What a rule found, where it is not what stands there: text that an encoding hides, or the longer of two findings
+    /// that overlap.
+    pub(crate) value: Option<Box<str>>,
+}
+
+impl Span {
+    /// All of a text.
+    pub(crate) fn whole(text: &str, rule: u16) -> Self {
+        Self {
+            start: 0,
+            end: text.len(),
+            rule,
+            value: None,
+        }
+    }
 }
 
 /// What is left of a body's budget, in byte visits. The bound on time: searches after a rejected match start over one
@@ -46,6 +63,11 @@ impl Work {
 
     pub(crate) fn unlimited() -> Self {
         Self(u64::MAX)
+    }
+
+    /// Allows so many more visits.
+    pub(crate) fn allow(&mut self, visits: u64) {
+        self.0 = self.0.saturating_add(visits);
     }
 
     pub(crate) fn spend(&mut self, visits: usize) -> Result<(), DropReason> {
@@ -69,10 +91,10 @@ struct Window {
     end: u32,
 }
 
-/// Rounds of [`Rules::settled`] before the text is masked whole.
+/// Rounds of [`Active::settled`] before the text is masked whole.
 const ROUNDS: usize = 4;
 
-impl Rules {
+impl Active<'_> {
     /// What to mask in `text` so that a search of the result finds nothing: ascending and apart.
     ///
     /// A mask changes the surroundings of its neighbours, so the result is searched again until it is quiet.
@@ -88,6 +110,10 @@ impl Rules {
         if spans.is_empty() {
             return Ok(spans);
         }
+        let drops = |span: &&Span| self.action(span.rule) == Some(Action::Drop);
+        if let Some(span) = spans.iter().find(drops) {
+            return Ok(vec![Span::whole(text, span.rule)]);
+        }
         let mut more = Vec::new();
         for _ in 0..ROUNDS {
             let masked = self.apply(text, &spans);
@@ -95,14 +121,13 @@ impl Rules {
             if more.is_empty() {
                 return Ok(spans);
             }
-            self.adopt(&mut spans, &more);
+            if let Some(span) = more.iter().find(drops) {
+                return Ok(vec![Span::whole(text, span.rule)]);
+            }
+            self.adopt(text, &mut spans, &more);
             more.clear();
         }
-        Ok(vec![Span {
-            start: 0,
-            end: text.len(),
-            rule: spans[0].rule,
-        }])
+        Ok(vec![Span::whole(text, spans[0].rule)])
     }
 
     /// One search of a text; findings that touch each other's bytes are merged under the rule of the longer one.
@@ -116,7 +141,7 @@ impl Rules {
     ) -> Result<(), DropReason> {
         work.spend(2 * text.len())?;
         scratch.hits.clear();
-        self.triggers.text(text.as_bytes(), &mut scratch.hits);
+        self.rules.triggers.text(text.as_bytes(), &mut scratch.hits);
         if scratch.hits.is_empty() {
             return Ok(());
         }
@@ -127,7 +152,7 @@ impl Rules {
             self.search_views(text, classes, &others, scratch, work, spans)?;
         }
         if spans.len() > 1 {
-            merge(spans);
+            merge(text, spans);
         }
         Ok(())
     }
@@ -146,18 +171,19 @@ impl Rules {
         for hit in &*hits {
             let (rules, length) = match hit.cause {
                 Cause::Keyword(number) => {
-                    let keyword = self.triggers.keyword(number);
+                    let keyword = self.rules.triggers.keyword(number);
                     (&keyword.rules, keyword.len())
                 }
-                Cause::Shape(shape) => match self.shape_rules.iter().find(|(other, _)| *other == shape) {
+                Cause::Shape(shape) => match self.rules.shape_rules.iter().find(|(other, _)| *other == shape) {
                     Some((_, rules)) => (rules, 1),
                     None => continue,
                 },
                 Cause::Look | Cause::Percent | Cause::Blob | Cause::Fold => continue,
             };
             for rule in rules {
-                if classes.include(self.all[usize::from(*rule)].class) {
-                    let range = self.all[usize::from(*rule)].window(text.as_bytes(), hit.at as usize, length);
+                let is_on = self.action(*rule).is_some();
+                if is_on && classes.include(self.rules.all[usize::from(*rule)].class) {
+                    let range = self.rules.all[usize::from(*rule)].window(text.as_bytes(), hit.at as usize, length);
                     windows.push(Window {
                         rule: *rule,
                         start: range.start as u32,
@@ -194,7 +220,7 @@ impl Rules {
         work: &mut Work,
         spans: &mut Vec<Span>,
     ) -> Result<(), DropReason> {
-        let rule = &self.all[usize::from(index)];
+        let rule = &self.rules.all[usize::from(index)];
         let Some(regex) = &rule.find else { return Ok(()) };
         let mut captures = None;
         let mut at = window.start;
@@ -217,11 +243,15 @@ impl Rules {
             if !span.is_empty() {
                 rule.validator.refine(text, on_boundaries(text, span), |span| {
                     let span = trimmed(text, span);
-                    if !span.is_empty() && rule.is_random(&text[span.clone()]) && !self.is_in_mask(text, &span) {
+                    if !span.is_empty()
+                        && rule.is_random(&text[span.clone()])
+                        && !self.rules.is_in_stand_in(text, &span)
+                    {
                         spans.push(Span {
                             start: span.start,
                             end: span.end,
                             rule: index,
+                            value: None,
                         });
                     }
                 });

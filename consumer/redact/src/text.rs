@@ -38,6 +38,14 @@ impl<'s> Decoded<'s> {
         }
     }
 
+    /// A text that has no escapes, as it stands.
+    pub(crate) fn plain(source: &'s str) -> Self {
+        Self {
+            text: Cow::Borrowed(source),
+            steps: Vec::new(),
+        }
+    }
+
     /// Where the character boundary `offset` of the text stands in the source.
     pub(crate) fn source(&self, offset: usize) -> usize {
         match self.steps.partition_point(|(text, _)| *text <= offset) {

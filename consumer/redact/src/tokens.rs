@@ -1,7 +1,6 @@
 //! JSON (RFC 8259) cut into tokens at byte level: positions in the source, no tree, no copies.
 //!
 //! The grammar is checked to the last byte, because what is not JSON must not pass as JSON that holds nothing.
-
 //!
 //! The source is classified 64 bytes at a time. What is left to look at one by one are quotes, structural characters
 //! and the beginnings of numbers and literals; the inside of a string costs nothing more.
@@ -45,73 +44,116 @@ pub(crate) enum Texts {
     Lines,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expect {
     Value,
     ValueOrClose,
+    Key,
     KeyOrClose,
     CommaOrClose,
     TopEnd,
+}
+
+/// How far a text was read: what goes on with it needs to know no more.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    expect: Expect,
+    /// One entry per open container: whether it is an object.
+    open: Vec<bool>,
+    texts: Texts,
+}
+
+impl Progress {
+    /// The beginning.
+    pub(crate) fn new(texts: Texts) -> Self {
+        Self {
+            expect: Expect::Value,
+            open: Vec::new(),
+            texts,
+        }
+    }
+
+    /// Whether a string can stand here that is no name.
+    pub(crate) fn expects_text(&self) -> bool {
+        matches!(self.expect, Expect::Value | Expect::ValueOrClose)
+    }
+
+    /// A value ends here.
+    pub(crate) fn after_value(&mut self) {
+        self.expect = if self.open.is_empty() {
+            Expect::TopEnd
+        } else {
+            Expect::CommaOrClose
+        };
+    }
 }
 
 /// Pulls tokens from a source.
 pub(crate) struct Tokens<'s> {
     src: &'s [u8],
     scanner: Scanner<'s>,
-    expect: Expect,
-    /// One entry per open container: whether it is an object.
-    open: Vec<bool>,
+    progress: Progress,
     max_depth: usize,
-    texts: Texts,
+    /// Whether the text ends with the source.
+    is_last: bool,
 }
 
 impl<'s> Tokens<'s> {
     pub(crate) fn new(src: &'s str, max_depth: usize, texts: Texts) -> Self {
+        Self::resume(src, Progress::new(texts), max_depth, true)
+    }
+
+    /// Goes on with a text, at a place outside of strings, numbers and literals.
+    pub(crate) fn resume(src: &'s str, progress: Progress, max_depth: usize, is_last: bool) -> Self {
         Self {
             src: src.as_bytes(),
             scanner: Scanner::new(src.as_bytes()),
-            expect: Expect::Value,
-            open: Vec::new(),
+            progress,
             max_depth,
-            texts,
+            is_last,
         }
     }
 
-    /// The next token; `None` after the last one of a complete text.
+    /// How far it was read.
+    pub(crate) fn pause(self) -> Progress {
+        self.progress
+    }
+
+    /// The next token; `None` after the last one of a complete text, or where the source ends before the text.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Token>, Broken> {
         let Some(mut at) = self.scanner.next()? else {
-            return if self.expect == Expect::TopEnd {
-                Ok(None)
-            } else {
-                Err(Broken::Syntax)
-            };
+            return self.end();
         };
-        if self.expect == Expect::CommaOrClose && self.src[at] == b',' {
-            at = self.more()?;
-            self.expect = if self.open.last() == Some(&true) {
-                if self.src[at] != b'"' {
-                    return Err(Broken::Syntax);
-                }
-                Expect::KeyOrClose
-            } else {
-                Expect::Value
+        if self.progress.expect == Expect::CommaOrClose && self.src[at] == b',' {
+            let in_object = self.progress.open.last() == Some(&true);
+            self.progress.expect = if in_object { Expect::Key } else { Expect::Value };
+            at = match self.scanner.next()? {
+                Some(at) => at,
+                None => return self.end(),
             };
         }
-        match (self.expect, self.src[at]) {
-            (Expect::KeyOrClose, b'"') => self.key(at),
+        match (self.progress.expect, self.src[at]) {
+            (Expect::Key | Expect::KeyOrClose, b'"') => self.key(at),
             (Expect::Value | Expect::ValueOrClose, b'"') => {
                 let span = self.quoted(at)?;
-                self.after_value();
+                self.progress.after_value();
                 Ok(Token::Text(span))
             }
             (Expect::CommaOrClose | Expect::KeyOrClose, b'}') => self.close(true),
             (Expect::CommaOrClose | Expect::ValueOrClose, b']') => self.close(false),
             (Expect::Value | Expect::ValueOrClose, _) => self.value(at),
-            (Expect::TopEnd, b'{' | b'[') if self.texts == Texts::Lines => self.value(at),
+            (Expect::TopEnd, b'{' | b'[') if self.progress.texts == Texts::Lines => self.value(at),
             _ => Err(Broken::Syntax),
         }
         .map(Some)
+    }
+
+    fn end(&self) -> Result<Option<Token>, Broken> {
+        if self.is_last && self.progress.expect != Expect::TopEnd {
+            return Err(Broken::Syntax);
+        }
+        Ok(None)
     }
 
     /// Reads to the end; tells only whether it is JSON.
@@ -131,7 +173,7 @@ impl<'s> Tokens<'s> {
             b'[' => self.push(false),
             b'-' | b'0'..=b'9' => {
                 let end = number_end(self.src, at).ok_or(Broken::Syntax)?;
-                self.after_value();
+                self.progress.after_value();
                 Ok(Token::Number(at..end))
             }
             b't' => self.literal(at, b"true"),
@@ -142,11 +184,11 @@ impl<'s> Tokens<'s> {
     }
 
     fn push(&mut self, object: bool) -> Result<Token, Broken> {
-        if self.open.len() >= self.max_depth {
+        if self.progress.open.len() >= self.max_depth {
             return Err(Broken::TooDeep);
         }
-        self.open.push(object);
-        self.expect = if object {
+        self.progress.open.push(object);
+        self.progress.expect = if object {
             Expect::KeyOrClose
         } else {
             Expect::ValueOrClose
@@ -155,19 +197,11 @@ impl<'s> Tokens<'s> {
     }
 
     fn close(&mut self, object: bool) -> Result<Token, Broken> {
-        if self.open.pop() != Some(object) {
+        if self.progress.open.pop() != Some(object) {
             return Err(Broken::Syntax);
         }
-        self.after_value();
+        self.progress.after_value();
         Ok(if object { Token::CloseObject } else { Token::CloseArray })
-    }
-
-    fn after_value(&mut self) {
-        self.expect = if self.open.is_empty() {
-            Expect::TopEnd
-        } else {
-            Expect::CommaOrClose
-        };
     }
 
     fn key(&mut self, at: usize) -> Result<Token, Broken> {
@@ -175,7 +209,7 @@ impl<'s> Tokens<'s> {
         if self.src[self.more()?] != b':' {
             return Err(Broken::Syntax);
         }
-        self.expect = Expect::Value;
+        self.progress.expect = Expect::Value;
         Ok(Token::Key(span))
     }
 
@@ -183,7 +217,7 @@ impl<'s> Tokens<'s> {
         if !self.src[at..].starts_with(word) || !ends_scalar(self.src, at + word.len()) {
             return Err(Broken::Syntax);
         }
-        self.after_value();
+        self.progress.after_value();
         Ok(Token::Literal)
     }
 
@@ -191,6 +225,50 @@ impl<'s> Tokens<'s> {
     fn quoted(&mut self, at: usize) -> Result<Range<usize>, Broken> {
         Ok(at + 1..self.more()?)
     }
+}
+
+/// Where a text that goes on can be cut.
+#[derive(Debug, Default)]
+pub(crate) struct Stops {
+    /// The last comma outside of strings.
+    pub(crate) comma: Option<usize>,
+    /// The quote that begins a string which has not ended.
+    pub(crate) quote: Option<usize>,
+}
+
+/// The places to cut a source that begins outside of strings, up to where it is no JSON: whoever walks it finds that out.
+pub(crate) fn stops(src: &str) -> Stops {
+    let mut scanner = Scanner::new(src.as_bytes());
+    let mut stops = Stops::default();
+    while let Ok(Some(at)) = scanner.next() {
+        match src.as_bytes()[at] {
+            b'"' if stops.quote.is_some() => stops.quote = None,
+            b'"' => stops.quote = Some(at),
+            b',' => stops.comma = Some(at),
+            _ => {}
+        }
+    }
+    stops
+}
+
+/// Where a string ends whose inside begins with `src`: the place of its quote. `None` if that has not come yet, with how
+/// much was looked at: escapes are looked at when they are whole.
+pub(crate) fn string_end(src: &[u8]) -> Result<(Option<usize>, usize), Broken> {
+    let mut at = 0;
+    while let Some(byte) = src.get(at) {
+        match byte {
+            b'"' => return Ok((Some(at), at)),
+            b'\\' => match (src.get(at + 1), src.get(at + 2..at + 6)) {
+                (Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't'), _) => at += 2,
+                (Some(b'u'), Some(hex)) if hex.iter().all(u8::is_ascii_hexdigit) => at += 6,
+                (None, _) | (Some(b'u'), None) => break,
+                _ => return Err(Broken::Syntax),
+            },
+            0..b' ' => return Err(Broken::Syntax),
+            _ => at += 1,
+        }
+    }
+    Ok((None, at))
 }
 
 /// Where the number (RFC 8259 section 6) that starts at `start` ends, if it is one.

@@ -10,6 +10,7 @@ mod wallet;
 pub(crate) use card::may_hold_card;
 pub(crate) use personal::has_iban_country;
 
+use crate::canonical::Canonical;
 use std::ops::Range;
 
 /// Turns what a pattern found into what is to be masked.
@@ -72,6 +73,19 @@ impl Validator {
             "base58check" => Self::Base58Check,
             name => Self::Check(national::check(name)?),
         })
+    }
+
+    /// The spelling that tokens of what it accepts are made of.
+    pub(crate) fn canonical(self) -> Canonical {
+        match self {
+            Self::Card | Self::Ssn => Canonical::Digits,
+            Self::Iban | Self::Check(_) | Self::Alone => Canonical::Alphanumeric,
+            Self::Email => Canonical::Mail,
+            Self::Phone => Canonical::Phone,
+            Self::PublicIp => Canonical::Address,
+            Self::Mac => Canonical::Lower,
+            _ => Canonical::Exact,
+        }
     }
 
     /// Calls `accept` for every part of `span` of `text` that is to be masked.

@@ -82,7 +82,7 @@ fn numbers_are_found_by_their_digits_and_become_strings() {
 fn keys_are_masked_and_stay_apart() {
     assert_eq!(
         masked(r#"{"a@b.example":1,"x":0,"c@d.example":2,"‹redacted:email~2›":3,"e@f.example":4}"#),
-        r#"{"‹redacted:email›":1,"x":0,"‹redacted:email~3›":2,"‹redacted:email~2›":3,"‹redacted:email~4›":4}"#
+        r#"{"‹redacted:email›":1,"x":0,"‹redacted:email~2›":2,"‹redacted:email~3›":3,"‹redacted:email~4›":4}"#
     );
 }
 
@@ -233,8 +233,8 @@ fn work_beyond_the_budget_drops_the_body() {
         work_per_byte: 0,
         ..Limits::default()
     });
-    // Each of these is a URL with an empty name, so each is searched to the end of the run and refused.
-    let body = format!("[\"{}\"]", "a://<:".repeat(400_000));
+    // Each of these has to be looked at.
+    let body = format!("[\"{}\"]", "bob@example ".repeat(200_000));
     assert_eq!(
         dropped(&lazy.redact(body.as_bytes(), &Context::default())),
         Some(DropReason::OverBudget)

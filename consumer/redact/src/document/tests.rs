@@ -1,7 +1,7 @@
-use super::Pass;
-use crate::{Config, config::Limits, place::Place, rules::Rules, tokens::Texts};
+use super::{Pass, Walk};
+use crate::{Config, active::Active, config::Limits, place::Place, policy::Policies, rules::Rules, tokens::Texts};
 use proptest::prelude::*;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 static RULES: LazyLock<Rules> =
     LazyLock::new(|| Rules::compile(&Config::default()).expect("the built-in packs are sound"));
@@ -9,10 +9,17 @@ static RULES: LazyLock<Rules> =
 /// Where masks go in a body, and under which rules.
 fn masked(body: &str, every: bool) -> Result<Vec<(usize, usize, u16)>, String> {
     let limits = Limits::default();
-    let mut pass = Pass::new(&RULES, &limits, body.len());
+    let policies = Policies::new(Vec::new(), &RULES, false, &mut Vec::new());
+    let active = Active {
+        rules: &RULES,
+        plan: Arc::clone(policies.usual()),
+        key: None,
+    };
+    let mut pass = Pass::new(active, &limits);
     pass.every = every;
     let mut edits = Vec::new();
-    let walked = pass.document(body, Texts::One, Place::Message, 0, &mut edits);
+    let walk = Walk::new(Texts::One, pass.root(Place::Message), 0);
+    let walked = pass.document(body, walk, &mut edits);
     walked.map_err(|stop| format!("{stop:?}"))?;
     Ok(edits.iter().map(|edit| (edit.start, edit.end, edit.rule)).collect())
 }

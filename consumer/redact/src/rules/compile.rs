@@ -2,8 +2,9 @@
 
 use super::Rule;
 use crate::{
+    action::Action,
     config::Pack,
-    pack::{self, RawRule},
+    pack::{self, Class, RawRule},
     reach,
     triggers::Shape,
     validate::Validator,
@@ -23,7 +24,7 @@ pub(super) struct Compiled {
 type Refusals = Vec<(Option<usize>, String)>;
 
 impl Rule {
-    pub(super) fn compile(pack: &Pack, raw: RawRule) -> Result<Compiled, Refusals> {
+    pub(super) fn compile(pack: &Pack, raw: RawRule, number: u16, kind: u16) -> Result<Compiled, Refusals> {
         let mut refusals = Vec::new();
         let mut refuse = |line, message| refusals.push((line, format!("rule {:?}: {message}", raw.id)));
         check(&raw, &mut refuse);
@@ -49,6 +50,13 @@ impl Rule {
         {
             refuse(None, format!("the pattern has no group {group}"));
         }
+        let until = raw.until.as_deref().and_then(|until| match compiled(until) {
+            Ok((regex, _)) => Some(regex),
+            Err(message) => {
+                refuse(None, format!("until: {message}"));
+                None
+            }
+        });
         let validator = match &raw.validator {
             None => Validator::Any,
             Some(name) => Validator::named(name.get_ref()).unwrap_or_else(|| {
@@ -68,11 +76,20 @@ impl Rule {
             return Err(refusals);
         }
         let (find, hir) = pattern.unzip();
+        let usual = match raw.class {
+            Class::Personal => Action::Token,
+            Class::Credential => Action::Mask,
+        };
         let rule = Self {
+            number,
+            action: raw.action.unwrap_or(usual),
+            kind,
+            canonical: raw.canonical.unwrap_or(validator.canonical()),
             id: raw.id.into(),
             description: raw.description,
             mask,
             class: raw.class,
+            until,
             find,
             group: raw.group,
             validator,
@@ -97,8 +114,21 @@ fn check(raw: &RawRule, refuse: &mut impl FnMut(Option<usize>, String)) {
     if raw.id.is_empty() || raw.id.len() > 48 || !sound_id {
         refuse(None, "an id is 1 to 48 of a-z, 0-9 and -".to_owned());
     }
-    if raw.pattern.is_none() && raw.keys.is_empty() {
-        refuse(None, "needs a pattern or keys".to_owned());
+    let sound_kind = |kind: &String| {
+        let sound = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        (1..=48).contains(&kind.len()) && kind.bytes().all(sound) && kind != "redacted" && kind != "dropped"
+    };
+    if !raw.kind.as_ref().is_none_or(sound_kind) {
+        refuse(
+            None,
+            "a kind is 1 to 48 of a-z, 0-9 and -, and neither redacted nor dropped".to_owned(),
+        );
+    }
+    if raw.action == Some(Action::Partial) && raw.class == Class::Credential {
+        refuse(None, "no part of a credential may stay".to_owned());
+    }
+    if raw.pattern.is_none() && raw.keys.is_empty() && raw.paths.is_empty() {
+        refuse(None, "needs a pattern, keys or paths".to_owned());
     }
     if raw.pattern.is_some() && raw.keywords.is_empty() && raw.shapes.is_empty() {
         refuse(

@@ -1,16 +1,16 @@
 //! Findings put together, and carried from a masked text back to the text itself.
 
 use super::Span;
-use crate::rules::Rules;
+use crate::active::Active;
 
-impl Rules {
+impl Active<'_> {
     /// `text` with its spans masked.
     pub(super) fn apply(&self, text: &str, spans: &[Span]) -> String {
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
         for span in spans {
             out.push_str(&text[at..span.start]);
-            out.push_str(&self.all[usize::from(span.rule)].mask);
+            out.push_str(&self.stand_in(span, text));
             at = span.end;
         }
         out.push_str(&text[at..]);
@@ -18,7 +18,7 @@ impl Rules {
     }
 
     /// Adds findings in the masked text to those in the text itself. One that touches a mask takes in all it hides.
-    pub(super) fn adopt(&self, spans: &mut Vec<Span>, more: &[Span]) {
+    pub(super) fn adopt(&self, text: &str, spans: &mut Vec<Span>, more: &[Span]) {
         let known = spans.clone();
         spans.extend(more.iter().map(|span| {
             // Offsets of the masked text walked beside those of the text.
@@ -26,7 +26,7 @@ impl Rules {
             let (mut text_at, mut masked_at) = (0, 0);
             for hidden in &known {
                 let mask_start = masked_at + (hidden.start - text_at);
-                let mask_end = mask_start + self.all[usize::from(hidden.rule)].mask.len();
+                let mask_end = mask_start + self.stand_in(hidden, text).len();
                 if span.start < mask_end && start.is_none() {
                     start = Some(if span.start < mask_start {
                         text_at + (span.start - masked_at)
@@ -47,23 +47,32 @@ impl Rules {
                 start: start.unwrap_or(text_at + span.start.saturating_sub(masked_at)),
                 end: end.unwrap_or(text_at + span.end.saturating_sub(masked_at)),
                 rule: span.rule,
+                value: span.value.clone(),
             }
         }));
-        merge(spans);
+        merge(text, spans);
     }
 }
 
-/// Makes spans ascend and stay apart.
-pub(super) fn merge(spans: &mut Vec<Span>) {
-    spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end), span.rule));
+/// Makes spans ascend and stay apart. One that others overlap keeps the rule and the value of the longest of them.
+pub(super) fn merge(text: &str, spans: &mut Vec<Span>) {
+    spans.sort_by(|a, b| (a.start, b.end, a.rule).cmp(&(b.start, a.end, b.rule)));
+    // How long the finding is whose rule and value the span has.
+    let mut longest = spans.first().map_or(0, |span| span.end - span.start);
     spans.dedup_by(|later, kept| {
-        let touches = later.start < kept.end;
-        if touches {
-            if later.end - later.start > kept.end - kept.start {
-                kept.rule = later.rule;
-            }
-            kept.end = kept.end.max(later.end);
+        let length = later.end - later.start;
+        if later.start >= kept.end {
+            longest = length;
+            return false;
         }
-        touches
+        if length > longest {
+            longest = length;
+            kept.rule = later.rule;
+            kept.value = later.value.take().or_else(|| Some(text[later.start..later.end].into()));
+        } else if later.end > kept.end {
+            kept.value.get_or_insert_with(|| text[kept.start..kept.end].into());
+        }
+        kept.end = kept.end.max(later.end);
+        true
     });
 }

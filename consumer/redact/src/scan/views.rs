@@ -2,13 +2,13 @@
 
 use super::{Classes, Scratch, Span, Work};
 use crate::{
+    active::Active,
     encoded, fold,
     redacted::DropReason,
-    rules::Rules,
     triggers::{Cause, Hit},
 };
 
-impl Rules {
+impl Active<'_> {
     /// Searches the other readings of a text. One that folds is decoded too, but nothing is decoded twice: what an
     /// encoding hides in an encoding stays hidden, and the work is bounded.
     pub(super) fn search_views(
@@ -27,6 +27,7 @@ impl Rules {
             let first = spans.len();
             self.search_view(&view, classes, scratch, work, spans)?;
             for span in &mut spans[first..] {
+                span.value = Some(view[span.start..span.end].into());
                 span.start = text.floor_char_boundary(origin(&steps, span.start));
                 span.end = text.ceil_char_boundary(origin(&steps, span.end));
             }
@@ -43,13 +44,16 @@ impl Rules {
                 let first = spans.len();
                 self.search_view(&reading, classes, scratch, work, spans)?;
                 // Half a blob decodes to half a secret: all of it goes.
-                let rule = spans.get(first).map(|span| span.rule);
+                let found = spans
+                    .get(first)
+                    .map(|span| (span.rule, reading[span.start..span.end].into()));
                 spans.truncate(first);
-                if let Some(rule) = rule {
+                if let Some((rule, value)) = found {
                     spans.push(Span {
                         start: run.start,
                         end: run.end,
                         rule,
+                        value: Some(value),
                     });
                     break;
                 }
@@ -68,7 +72,7 @@ impl Rules {
     ) -> Result<(), DropReason> {
         work.spend(2 * view.len())?;
         scratch.hits.clear();
-        self.triggers.text(view.as_bytes(), &mut scratch.hits);
+        self.rules.triggers.text(view.as_bytes(), &mut scratch.hits);
         self.search_windows(view, classes, scratch, work, spans)
     }
 }
