@@ -40,7 +40,7 @@ fn main() -> Result<(), Error> {
         ..Config::default()
     };
     for (name, config) in [("built-in rules", Config::default()), ("no rules", without)] {
-        let redactor = Redactor::new(config)?;
+        let redactor = Arc::new(Redactor::new(config)?);
         let rounds: Vec<_> = (0..ROUNDS)
             .map(|_| round(&records, &redactor))
             .collect::<Result<_, _>>()?;
@@ -130,7 +130,7 @@ fn records() -> Vec<Vec<u8>> {
 }
 
 /// Processor time of each stage, in nanoseconds.
-fn round(records: &[Vec<u8>], redactor: &Redactor) -> Result<Vec<(&'static str, u64)>, Error> {
+fn round(records: &[Vec<u8>], redactor: &Arc<Redactor>) -> Result<Vec<(&'static str, u64)>, Error> {
     let mut stages = Vec::new();
     let mut before = processor_time()?;
     let mut stage = |name| -> Result<(), Error> {
@@ -169,7 +169,7 @@ fn round(records: &[Vec<u8>], redactor: &Redactor) -> Result<Vec<(&'static str, 
     let mut messages = Vec::with_capacity(FRAMES);
     for (offset, frame) in masked {
         let with = sessions.place(&Event::of(offset, frame.frame()));
-        messages.extend(parts.take(Waiting { offset, frame, with }));
+        messages.extend(parts.take(Waiting { offset, frame, with }, redactor));
     }
     stage("sessions, parts")?;
     let mut rows = Vec::with_capacity(FRAMES);

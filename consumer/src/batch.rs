@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashSet};
-use tapedeck_redact::Redactor;
 use tapedeck_schemas::{DeadLetter, SessionKey};
 use tracing::{debug, warn};
 use uuid::Uuid;
@@ -26,6 +25,7 @@ use crate::record::Record;
 use crate::redaction;
 use crate::retention::Retention;
 use crate::rows::{Origin, Row, Verdict};
+use crate::rules::{Live, Rules};
 use crate::sessions::{Event, Place, Sessions};
 use crate::sink::{Loaded, ServerClock, Sink};
 use crate::standing::Standing;
@@ -54,8 +54,10 @@ pub struct Loader {
     pub sink: Sink,
     /// Where events go.
     pub publisher: Publisher,
-    /// The rules.
-    pub redactor: Arc<Redactor>,
+    /// The rules, as they are now.
+    pub rules: Rules,
+    /// The rules of this batch.
+    live: Live,
     /// Figures.
     pub metrics: Arc<Metrics>,
     /// How long ClickHouse may take to come to an insert's rows.
@@ -106,8 +108,8 @@ pub struct Tools {
     pub sink: Sink,
     /// Where events go.
     pub publisher: Publisher,
-    /// The rules.
-    pub redactor: Arc<Redactor>,
+    /// The rules, as they are now.
+    pub rules: Rules,
     /// Figures.
     pub metrics: Arc<Metrics>,
     /// How long ClickHouse may take to come to an insert's rows.
@@ -135,7 +137,8 @@ impl Loader {
             origin,
             sink: tools.sink,
             publisher: tools.publisher,
-            redactor: tools.redactor,
+            live: tools.rules.current(),
+            rules: tools.rules,
             metrics: tools.metrics,
             lease: tools.lease,
             idle,
@@ -173,6 +176,7 @@ impl Loader {
         let began = Instant::now();
         self.metrics.batch_records.observe(batch.records.len() as f64);
         self.phase("decoded", start, end);
+        self.renew_rules();
         self.look_up_loaded(end).await?;
         self.keep_stubs(&mut batch.records);
         self.compare_with_loaded(&batch.records)?;
@@ -188,6 +192,16 @@ impl Loader {
         self.metrics.batches.inc();
         self.metrics.batch_time.observe(began.elapsed().as_secs_f64());
         Ok(offset)
+    }
+
+    /// A batch has the rules of its beginning.
+    fn renew_rules(&mut self) {
+        let live = self.rules.current();
+        if !Arc::ptr_eq(&live.redactor, &self.live.redactor) {
+            // What other rules left alone these may not.
+            self.state.clean = redaction::Known::default();
+        }
+        self.live = live;
     }
 
     /// Says in which phase of its life a batch is; tests that kill this process read it.
@@ -302,7 +316,7 @@ impl Loader {
                     rows.push(self.stub(&undecodable, record.offset, record.kafka_time));
                 }
                 Ok(frame) => {
-                    let frame = redaction::mask(frame, &self.redactor, &mut self.state.clean);
+                    let frame = redaction::mask(frame, &self.live.redactor, &mut self.state.clean);
                     let event = Event::of(record.offset, frame.frame());
                     let place = self.state.sessions.place(&event);
                     let with = Known {
@@ -312,7 +326,11 @@ impl Loader {
                         place,
                     };
                     let offset = record.offset;
-                    for message in self.state.parts.take(Waiting { offset, frame, with }) {
+                    for message in self
+                        .state
+                        .parts
+                        .take(Waiting { offset, frame, with }, &self.live.redactor)
+                    {
                         self.finish(message, &mut rows);
                     }
                 }

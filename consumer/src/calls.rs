@@ -49,14 +49,14 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// For the answers among a batch's frames; `masked` gives an id as rows have it. Nearly always there are none.
-    pub fn of<'a>(frames: impl Iterator<Item = &'a Frame>, mut masked: impl FnMut(&str) -> String) -> Self {
+    /// For the answers among a batch's frames; `masked` gives a frame's id as rows have it. Nearly always there are none.
+    pub fn of<'a>(frames: impl Iterator<Item = &'a Frame>, mut masked: impl FnMut(&str, &Frame) -> String) -> Self {
         let sought = frames.filter_map(|frame| {
             let rpc = frame.rpc.as_ref()?;
             let id = rpc.id.as_deref().filter(|id| !id.is_empty() && id.len() <= LONGEST)?;
             let has_method = rpc.method.as_deref().is_some_and(|method| !method.is_empty());
             let asked = asked(frame.kind, frame.direction, rpc.kind, frame.part.last, has_method)?;
-            Some((frame.session_key, asked, masked(id)))
+            Some((frame.session_key, asked, masked(id, frame)))
         });
         Self {
             sought: sought.collect(),

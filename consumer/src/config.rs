@@ -11,6 +11,10 @@ use crate::migrate::TopicPlan;
 use crate::publish::Format;
 use crate::retention::Retention;
 
+mod redaction;
+
+pub use redaction::Redaction;
+
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -40,6 +44,8 @@ pub struct Config {
     pub topics: Topics,
     /// How long rows are kept.
     pub retention: Retention,
+    /// What is redacted, and how.
+    pub redaction: Redaction,
 }
 
 /// When a batch is full: whichever comes first.
@@ -116,6 +122,7 @@ impl Config {
         });
         let topics = topics(root.section("topics").as_ref());
         let retention = Retention::read(root.section("retention").as_ref());
+        let redaction = Redaction::read(root.section("redaction").as_ref());
         Some(Self {
             source,
             admin_listen,
@@ -130,6 +137,7 @@ impl Config {
             silence,
             topics,
             retention,
+            redaction,
         })
     }
 

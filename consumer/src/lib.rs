@@ -37,6 +37,7 @@ pub mod record;
 pub mod redaction;
 pub mod retention;
 pub mod rows;
+pub mod rules;
 pub mod schemas;
 pub mod service;
 pub mod sessions;

@@ -13,6 +13,7 @@ use tapedeck_consumer::config::Config;
 use tapedeck_consumer::erasure::{self, Request};
 use tapedeck_consumer::migrate::{apply_retention, create_topics, migrate_database, printed_statements};
 use tapedeck_consumer::orders::Scope;
+use tapedeck_consumer::rules;
 use tapedeck_consumer::service;
 use tapedeck_consumer::sink::Sink;
 use tokio_util::sync::CancellationToken;
@@ -185,6 +186,10 @@ fn main() -> ExitCode {
     };
     let result = match task {
         Task::Run(Run { check: true, .. }) => {
+            if let Err(error) = rules::load(config.redaction) {
+                say(&error);
+                return ExitCode::from(EXIT_BAD_CONFIG);
+            }
             say(&format_args!("{} is good", path.display()));
             return ExitCode::SUCCESS;
         }

@@ -1,5 +1,6 @@
 //! Figures about loading. Each is documented where it is registered.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,11 +10,25 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use tapedeck_redact::Action;
 
 /// Label of figures that each partition has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfPartition {
     partition: i32,
+}
+
+/// Label of figures about what rules have done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRuleAlone {
+    rule: String,
+}
+
+/// Labels of figures about what rules would do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRule {
+    rule: String,
+    action: &'static str,
 }
 
 /// All figures.
@@ -30,12 +45,16 @@ pub struct Metrics {
     pub insert_retries: Counter,
     pub lost_to_retention: Counter,
     pub unknown_calls: Counter,
+    pub rules_changed: Counter,
+    pub rules_refused: Counter,
     pub session_keys: Gauge,
     pub batch_records: Histogram,
     pub batch_time: Histogram,
     pub redaction_time: Histogram,
     pub retried: Counter,
     lag_time: Family<OfPartition, Gauge<f64, AtomicU64>>,
+    redacted: Family<OfRuleAlone, Counter>,
+    would_redact: Family<OfRule, Counter>,
     lag: Family<OfPartition, Gauge>,
     offset: Family<OfPartition, Gauge>,
     newest: Family<OfPartition, Gauge<f64, AtomicU64>>,
@@ -64,6 +83,14 @@ impl Default for Metrics {
             "dead_letters_retried",
             "Dead letters that were read again, whatever came of it",
         );
+        let rules_changed = counter("rules_changed", "Changes of redaction packs that were taken over");
+        let refused = "Changes of redaction packs that were refused: the rules before stay in use";
+        let rules_refused = counter("rules_refused", refused);
+        let (redacted, would_redact) = (Family::default(), Family::default());
+        let help = "Frames in which a rule found something, by rule";
+        registry.register("redacted_frames", help, Family::clone(&redacted));
+        let help = "Findings of rules that are only tried, by rule and by what they would do";
+        registry.register("would_redact", help, Family::clone(&would_redact));
         let (session_keys, lag, offset, newest) = (
             Gauge::default(),
             Family::default(),
@@ -126,6 +153,10 @@ impl Default for Metrics {
             insert_retries,
             lost_to_retention,
             unknown_calls,
+            rules_changed,
+            rules_refused,
+            redacted,
+            would_redact,
             session_keys,
             batch_records,
             batch_time,
@@ -145,6 +176,23 @@ impl Metrics {
         let label = OfPartition { partition };
         self.offset.get_or_create(&label).set(offset);
         self.newest.get_or_create(&label).set(time as f64 / 1000.0);
+    }
+
+    /// These rules found something in a frame.
+    pub fn found(&self, rules: &[Arc<str>]) {
+        for rule in rules {
+            let rule = rule.to_string();
+            self.redacted.get_or_create(&OfRuleAlone { rule }).inc();
+        }
+    }
+
+    /// A rule that is only tried would do so to as many findings.
+    pub fn would(&self, rule: &str, action: Action, findings: u32) {
+        let label = OfRule {
+            rule: rule.to_owned(),
+            action: action.as_str(),
+        };
+        self.would_redact.get_or_create(&label).inc_by(u64::from(findings));
     }
 
     /// A partition's log ends at `end`, and has been read up to `position`.

@@ -1,24 +1,25 @@
-//! Puts messages that were split over several frames together again, since redaction has to see them whole.
+//! Messages that were split over several frames, redacted as their parts come.
 //!
-//! Parts of one message are consecutive within their exchange and direction; other exchanges come between them. Until a
-//! message is whole, its frames wait here and the committed offset stays before the first of them. A message that never
-//! gets whole (its exchange ends, another begins in its place, or its frames have stopped coming) is let go as truncated:
-//! rows without a body, but with sizes and commitments.
+//! Parts of one message are consecutive within their exchange and direction; other exchanges come between them. A part's
+//! row is made as soon as nothing that follows can change it, so a message may have any size; until the message is whole,
+//! the committed offset stays before its first frame, since redaction has to begin there again after a crash. A message
+//! that never gets whole (its exchange ends, another begins in its place, or its frames have stopped coming) is let go as
+//! truncated: the rows that were not made yet come without a body, but with sizes and commitments.
+
+use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _};
-use tapedeck_redact::DropReason;
-use tapedeck_schemas::{Direction, Frame, Payload};
+use tapedeck_redact::{DropReason, Redacted, Redactor, Stream};
+use tapedeck_schemas::{Direction, Frame};
 use uuid::Uuid;
 
-use crate::redaction::{Body, MaskedFrame};
+use crate::redaction::{Body, MaskedFrame, context};
 
 #[cfg(test)]
 mod tests;
 
-/// A message is redacted whole up to this many bytes; beyond it its body is dropped.
-pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 /// What may wait here in all, in bytes; beyond it the bodies of the messages that grow are dropped.
-const MAX_WAITING: usize = 8 * MAX_MESSAGE;
+const MAX_WAITING: usize = 128 * 1024 * 1024;
 /// A message whose parts have stopped for so long, by frame time, will not become whole. Microseconds.
 const SILENCE: i64 = 60 * 1_000_000;
 
@@ -33,32 +34,57 @@ pub struct Waiting<T> {
     pub with: T,
 }
 
-/// A message, whole or given up.
+/// Frames of one message whose rows can be made: all of it, those that nothing can change any more, or what is given up.
 #[derive(Debug)]
 pub struct Message<T> {
-    /// Its frames, in order; at least one.
+    /// In order; at least one.
     pub frames: Vec<Waiting<T>>,
-    /// Its payload.
+    /// Their payloads.
     pub body: Body,
     /// The rest never came.
     pub truncated: bool,
+    /// Bytes of the whole message, where the last of these frames is the last part of one that was split; else 0.
+    pub size: i64,
 }
 
 #[derive(Debug)]
 struct Open<T> {
+    /// Offset of the first frame.
+    first: i64,
+    /// Parts so far.
+    parts: usize,
+    /// Bytes so far.
+    size: i64,
+    /// The frames that the stream has not given back.
     frames: Vec<Waiting<T>>,
-    payloads: Vec<Option<Payload>>,
-    bytes: usize,
-    /// The body is given up, its frames are still gathered.
-    too_large: bool,
+    /// `None` once the body is given up; frames come out as they come in.
+    stream: Option<Stream>,
     /// Time of the latest part, microseconds since 1970.
     last: i64,
+}
+
+impl<T> Open<T> {
+    fn held(&self) -> usize {
+        self.stream.as_ref().map_or(0, Stream::held)
+    }
+
+    /// The frames whose bodies the stream has given back.
+    fn settled(&mut self, bodies: Vec<Redacted<'static>>) -> Option<Message<T>> {
+        let frames: Vec<_> = self.frames.drain(..bodies.len().min(self.frames.len())).collect();
+        (!frames.is_empty()).then_some(Message {
+            frames,
+            body: Body::Redacted(bodies),
+            truncated: false,
+            size: 0,
+        })
+    }
 }
 
 /// The messages of one partition that are not whole yet.
 #[derive(Debug)]
 pub struct Parts<T> {
     open: HashMap<(Uuid, Direction), Open<T>>,
+    /// Bytes that all streams hold.
     bytes: usize,
     /// Latest frame time so far.
     now: i64,
@@ -75,8 +101,9 @@ impl<T> Default for Parts<T> {
 }
 
 impl<T> Parts<T> {
-    /// Takes the next frame, and gives back the messages that are complete with it, in the order of their first frames.
-    pub fn take(&mut self, waiting: Waiting<T>) -> Vec<Message<T>> {
+    /// Takes the next frame, and gives back what can be made rows of with it, in the order of the first frames. A message keeps
+    /// the rules that it began with.
+    pub fn take(&mut self, waiting: Waiting<T>, redactor: &Arc<Redactor>) -> Vec<Message<T>> {
         let frame = waiting.frame.frame();
         self.now = self.now.max(frame.time);
         let place = (frame.exchange_id, frame.direction);
@@ -87,9 +114,9 @@ impl<T> Parts<T> {
         if frame.part.index == 0
             && let Some(open) = self.open.remove(&place)
         {
-            complete.push(self.truncate(open));
+            complete.extend(self.truncate(open));
         }
-        complete.extend(self.add(place, waiting));
+        complete.extend(self.add(place, waiting, redactor));
         complete
     }
 
@@ -114,7 +141,7 @@ impl<T> Parts<T> {
         let mut given_up: Vec<Message<T>> = Vec::new();
         for place in places {
             if let Some(open) = self.open.remove(&place) {
-                given_up.push(self.truncate(open));
+                given_up.extend(self.truncate(open));
             }
         }
         given_up.sort_by_key(|message| message.frames.first().map(|frame| frame.offset));
@@ -124,8 +151,7 @@ impl<T> Parts<T> {
     /// The offset of the first frame that waits: the committed offset must not pass it.
     #[must_use]
     pub fn first_offset(&self) -> Option<i64> {
-        let firsts = self.open.values().filter_map(|open| open.frames.first());
-        firsts.map(|frame| frame.offset).min()
+        self.open.values().map(|open| open.first).min()
     }
 
     /// The frames that wait, in no order.
@@ -147,77 +173,89 @@ impl<T> Parts<T> {
         let mut given_up = Vec::new();
         for other in others.into_iter().filter(|other| !continues(other)) {
             if let Some(open) = self.open.remove(&other) {
-                given_up.push(self.truncate(open));
+                given_up.extend(self.truncate(open));
             }
         }
         given_up
     }
 
-    fn add(&mut self, place: (Uuid, Direction), mut waiting: Waiting<T>) -> Option<Message<T>> {
+    fn add(&mut self, place: (Uuid, Direction), mut waiting: Waiting<T>, redactor: &Arc<Redactor>) -> Vec<Message<T>> {
         let part = waiting.frame.frame().part;
-        let time = waiting.frame.frame().time;
-        let payload = waiting.frame.take_payload();
+        let (time, size) = (waiting.frame.frame().time, waiting.frame.frame().payload_size);
         if part.index == 0 && part.last {
-            return Some(Message {
+            let payload = waiting.frame.take_payload();
+            return vec![Message {
                 frames: vec![waiting],
-                body: Body::Parts(vec![payload]),
+                body: Body::Whole(payload),
                 truncated: false,
-            });
+                size: 0,
+            }];
         }
-        let expected = self.open.get(&place).map_or(0, |open| open.frames.len());
-        if usize::try_from(part.index) != Ok(expected) {
-            // A part whose predecessor is missing: its message cannot be looked at whole.
-            let mut lost = self.open.remove(&place).map(|open| self.truncate(open));
-            let message = lost.get_or_insert_with(|| Message {
+        let mut open = match self.open.remove(&place) {
+            Some(open) if usize::try_from(part.index) == Ok(open.parts) => open,
+            None if part.index == 0 => Open {
+                first: waiting.offset,
+                parts: 0,
+                size: 0,
                 frames: Vec::new(),
-                body: Body::Withheld(DropReason::Incomplete),
-                truncated: true,
-            });
-            message.frames.push(waiting);
-            return lost;
-        }
-        let size = payload.as_ref().map_or(0, |payload| payload.0.len());
-        let fits = self.bytes + size <= MAX_WAITING;
-        let open = self.open.entry(place).or_insert_with(|| Open {
-            frames: Vec::new(),
-            payloads: Vec::new(),
-            bytes: 0,
-            too_large: false,
-            last: time,
-        });
+                stream: Some(redactor.stream(&context(waiting.frame.frame()))),
+                last: time,
+            },
+            // A part whose predecessor is missing: its message cannot be looked at whole.
+            broken => {
+                let mut lost: Vec<Message<T>> = broken.and_then(|open| self.truncate(open)).into_iter().collect();
+                lost.push(Message {
+                    frames: vec![waiting],
+                    body: Body::Withheld(DropReason::Incomplete),
+                    truncated: true,
+                    size: 0,
+                });
+                return lost;
+            }
+        };
+        self.bytes -= open.held();
+        let payload = waiting.frame.take_payload();
+        let payload = payload.as_ref().map_or(&[][..], |payload| &payload.0);
+        open.parts += 1;
+        open.size = open.size.saturating_add(size);
         open.last = open.last.max(time);
         open.frames.push(waiting);
-        if open.too_large || !fits || open.bytes + size > MAX_MESSAGE {
-            self.bytes -= open.bytes;
-            open.bytes = 0;
-            open.payloads.clear();
-            open.too_large = true;
+        let fits = self.bytes + open.held() + payload.len() <= MAX_WAITING;
+        let mut bodies = match &mut open.stream {
+            Some(stream) if fits => stream.push(payload),
+            _ => Vec::new(),
+        };
+        if !fits && let Some(stream) = open.stream.take() {
+            bodies.extend(stream.give_up(DropReason::TooLarge));
+        }
+        if part.last
+            && let Some(stream) = open.stream.take()
+        {
+            bodies.extend(stream.finish());
+        } else if open.stream.is_none() {
+            let missing = open.frames.len().saturating_sub(bodies.len());
+            bodies.extend((0..missing).map(|_| Redacted::withheld(DropReason::TooLarge, 0)));
+        }
+        let mut settled = open.settled(bodies);
+        if part.last {
+            if let Some(message) = &mut settled {
+                message.size = open.size;
+            }
         } else {
-            open.payloads.push(payload);
-            open.bytes += size;
-            self.bytes += size;
+            self.bytes += open.held();
+            self.open.insert(place, open);
         }
-        if !part.last {
-            return None;
-        }
-        let open = self.open.remove(&place)?;
-        self.bytes -= open.bytes;
-        Some(Message {
-            body: match open.too_large {
-                true => Body::Withheld(DropReason::TooLarge),
-                false => Body::Parts(open.payloads),
-            },
-            frames: open.frames,
-            truncated: false,
-        })
+        settled.into_iter().collect()
     }
 
-    fn truncate(&mut self, open: Open<T>) -> Message<T> {
-        self.bytes -= open.bytes;
-        Message {
+    /// What waits of a message whose rest never comes, if anything does.
+    fn truncate(&mut self, open: Open<T>) -> Option<Message<T>> {
+        self.bytes -= open.held();
+        (!open.frames.is_empty()).then_some(Message {
             frames: open.frames,
             body: Body::Withheld(DropReason::Incomplete),
             truncated: true,
-        }
+            size: 0,
+        })
     }
 }

@@ -1,13 +1,12 @@
 //! Where secrets end: what goes in is a frame as recorded, what comes out can be stored and published.
 //!
-//! [`mask`] masks a frame's texts and takes its payload away; [`clean`] redacts the payload of a whole message and gives
-//! back one [`CleanFrame`] per frame of it. Rows and publishers take nothing else, and nothing else makes one.
+//! [`mask`] masks a frame's texts; [`clean`] redacts the payload of a message, or takes what a stream has made of its parts,
+//! and gives back one [`CleanFrame`] per frame. Rows and publishers take nothing else, and nothing else makes one.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tapedeck_redact::{Content, Context, DropReason, Finding, Outcome, Redactor};
+use tapedeck_redact::{Content, Context, DropReason, Finding, Outcome, Redacted, Redactor};
 use tapedeck_schemas::{Commitments, Counters, Direction, Frame, Payload, Salt, Salts};
 
 mod erase;
@@ -16,6 +15,7 @@ mod known;
 mod tests;
 
 pub use known::Known;
+use known::Place;
 
 /// What became of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,8 @@ pub enum Fate {
     None,
     /// It is here as recorded.
     Unchanged,
-    /// It is here, masked; of a message of several parts, all of it.
+    /// It is here, masked; of a message of several parts, this frame's piece of it.
     Masked,
-    /// It is masked, and on the last part's row with the whole message.
-    Joined,
     /// Nothing of it is left; the reason's stable name.
     Dropped(&'static str),
     /// Nothing of it is left, nor of who it was about: an erasure was ordered.
@@ -42,7 +40,6 @@ impl Fate {
             Self::None => "none",
             Self::Unchanged => "unchanged",
             Self::Masked => "masked",
-            Self::Joined => "joined",
             Self::Dropped(_) => "dropped",
             Self::Erased => "erased",
         }
@@ -59,6 +56,7 @@ pub struct MaskedFrame {
     metadata_masked: bool,
     direct_masked: bool,
     rules: Vec<Arc<str>>,
+    tokens: Vec<String>,
 }
 
 impl MaskedFrame {
@@ -82,6 +80,7 @@ pub struct CleanFrame {
     body: Option<Bytes>,
     fate: Fate,
     rules: Vec<Arc<str>>,
+    tokens: Vec<String>,
     salts: (Option<Salt>, Option<Salt>),
     direct_masked: bool,
 }
@@ -109,6 +108,12 @@ impl CleanFrame {
     #[must_use]
     pub fn rules(&self) -> &[Arc<str>] {
         &self.rules
+    }
+
+    /// Tokens that stand in payload and metadata, each once.
+    #[must_use]
+    pub fn tokens(&self) -> &[String] {
+        &self.tokens
     }
 
     /// The salt of the payload's commitment, where the payload is unchanged.
@@ -143,6 +148,7 @@ impl CleanFrame {
             body: None,
             fate: Fate::Dropped(reason),
             rules: Vec::new(),
+            tokens: Vec::new(),
             salts: (None, None),
             direct_masked: false,
         }
@@ -154,10 +160,19 @@ impl CleanFrame {
 pub fn mask(mut frame: Frame, redactor: &Redactor, known: &mut Known) -> MaskedFrame {
     let payload = frame.payload.take();
     let salts = std::mem::take(&mut frame.salts);
+    // Rules and keys are those of the tenant and the target.
+    let (tenant, target) = (frame.tenant.clone(), frame.target.clone());
     let mut masks = Masks {
         redactor,
-        known,
+        known: known.of(&tenant, &target),
+        context: Context {
+            tenant: &tenant,
+            target: &target,
+            content: Content::Text,
+            ..Context::default()
+        },
         rules: Vec::new(),
+        tokens: Vec::new(),
     };
     let mut metadata_masked = false;
     if let Some(principal) = &mut frame.principal {
@@ -184,6 +199,7 @@ pub fn mask(mut frame: Frame, redactor: &Redactor, known: &mut Known) -> MaskedF
     }
     MaskedFrame {
         rules: masks.rules,
+        tokens: masks.tokens,
         frame,
         payload,
         salts,
@@ -192,12 +208,19 @@ pub fn mask(mut frame: Frame, redactor: &Redactor, known: &mut Known) -> MaskedF
     }
 }
 
-/// A text as [`mask`] leaves it where it correlates frames, such as a JSON-RPC id.
-pub fn mask_text(text: &str, redactor: &Redactor, known: &mut Known) -> String {
+/// A text of a frame as [`mask`] leaves it where it correlates frames, such as a JSON-RPC id.
+pub fn mask_text(text: &str, frame: &Frame, redactor: &Redactor, known: &mut Known) -> String {
     let mut masks = Masks {
         redactor,
-        known,
+        known: known.of(&frame.tenant, &frame.target),
+        context: Context {
+            tenant: &frame.tenant,
+            target: &frame.target,
+            content: Content::Text,
+            ..Context::default()
+        },
         rules: Vec::new(),
+        tokens: Vec::new(),
     };
     let mut text = Some(text.to_owned());
     masks.mask(&mut text);
@@ -206,8 +229,10 @@ pub fn mask_text(text: &str, redactor: &Redactor, known: &mut Known) -> String {
 
 struct Masks<'a> {
     redactor: &'a Redactor,
-    known: &'a mut Known,
+    known: &'a mut Place,
+    context: Context<'a>,
     rules: Vec<Arc<str>>,
+    tokens: Vec<String>,
 }
 
 impl Masks<'_> {
@@ -217,16 +242,13 @@ impl Masks<'_> {
         if self.known.all.contains(original) {
             return false;
         }
-        let context = Context {
-            content: Content::Text,
-            ..Context::default()
-        };
-        let redacted = self.redactor.redact(original.as_bytes(), &context);
+        let redacted = self.redactor.redact(original.as_bytes(), &self.context);
         if redacted.outcome() == Outcome::Unchanged {
             self.known.all.insert(original);
             return false;
         }
         note(&mut self.rules, redacted.findings());
+        add(&mut self.tokens, redacted.tokens());
         // Nothing is left of what could not be redacted, and masks are text.
         let masked = String::from_utf8_lossy(redacted.body().unwrap_or_default()).into_owned();
         *text = Some(masked);
@@ -240,12 +262,13 @@ impl Masks<'_> {
         if original.len() < 8 || self.known.credentials.contains(original) {
             return false;
         }
-        let redacted = self.redactor.redact_text(original, &Context::default());
+        let redacted = self.redactor.redact_text(original, &self.context);
         if redacted.outcome() == Outcome::Unchanged {
             self.known.credentials.insert(original);
             return false;
         }
         note(&mut self.rules, redacted.findings());
+        add(&mut self.tokens, redacted.tokens());
         let masked = redacted.text().unwrap_or_default().to_owned();
         *text = Some(masked);
         true
@@ -260,56 +283,53 @@ fn note(rules: &mut Vec<Arc<str>>, findings: &[Finding]) {
     }
 }
 
-/// The payload of a whole message.
-#[derive(Debug)]
-pub enum Body {
-    /// Its parts, in order; as many as there are frames that had one.
-    Parts(Vec<Option<Payload>>),
-    /// It is not to be kept, and why.
-    Withheld(DropReason),
-}
-
-/// Redacts the payload of one message. `frames` are its parts in order, their payloads taken; there is at least one.
-#[must_use]
-pub fn clean(frames: Vec<MaskedFrame>, body: Body, redactor: &Redactor) -> Vec<CleanFrame> {
-    let parts = match body {
-        Body::Withheld(reason) => return frames.into_iter().map(|frame| frame.drop_payload(reason)).collect(),
-        Body::Parts(parts) => parts,
-    };
-    let whole: Cow<'_, [u8]> = match parts.as_slice() {
-        [] | [None] => Cow::Borrowed(&[]),
-        [Some(only)] => Cow::Borrowed(&only.0),
-        several => Cow::Owned(
-            several
-                .iter()
-                .flatten()
-                .flat_map(|part| part.0.iter().copied())
-                .collect(),
-        ),
-    };
-    let last = frames.last().map(|frame| &frame.frame);
-    let context = last.map(context).unwrap_or_default();
-    let redacted = redactor.redact(&whole, &context);
-    match redacted.outcome() {
-        Outcome::Unchanged => frames
-            .into_iter()
-            .zip(parts)
-            .map(|(frame, part)| frame.keep_payload(part))
-            .collect(),
-        Outcome::Dropped(reason) => frames.into_iter().map(|frame| frame.drop_payload(reason)).collect(),
-        Outcome::Masked => {
-            let body = Bytes::copy_from_slice(redacted.body().unwrap_or_default());
-            let count = frames.len();
-            let each = |(index, frame): (usize, MaskedFrame)| {
-                let is_last = index + 1 == count;
-                frame.mask_payload(is_last.then(|| body.clone()), redacted.findings())
-            };
-            frames.into_iter().enumerate().map(each).collect()
+fn add(tokens: &mut Vec<String>, more: &[String]) {
+    for token in more {
+        if !tokens.contains(token) {
+            tokens.push(token.clone());
         }
     }
 }
 
-fn context(frame: &Frame) -> Context<'_> {
+/// The payload of a message.
+#[derive(Debug)]
+pub enum Body {
+    /// All of it, in one frame.
+    Whole(Option<Payload>),
+    /// What a stream has made of its parts; as many as there are frames.
+    Redacted(Vec<Redacted<'static>>),
+    /// It is not to be kept, and why.
+    Withheld(DropReason),
+}
+
+/// Redacts the payload of a message. `frames` are its parts in order, their payloads taken; there is at least one.
+#[must_use]
+pub fn clean(frames: Vec<MaskedFrame>, body: Body, redactor: &Redactor) -> Vec<CleanFrame> {
+    match body {
+        Body::Withheld(reason) => frames.into_iter().map(|frame| frame.drop_payload(reason)).collect(),
+        Body::Redacted(bodies) => {
+            let pairs = frames.into_iter().zip(bodies);
+            pairs.map(|(frame, redacted)| frame.with(&redacted)).collect()
+        }
+        Body::Whole(payload) => {
+            let each = |frame: MaskedFrame| match &payload {
+                None => frame.finish(None, Fate::None, &[], &[]),
+                Some(payload) => {
+                    let redacted = redactor.redact(&payload.0, &context(&frame.frame));
+                    match redacted.outcome() {
+                        // The very same bytes: nothing is copied.
+                        Outcome::Unchanged => frame.finish(Some(payload.0.clone()), Fate::Unchanged, &[], &[]),
+                        _ => frame.with(&redacted),
+                    }
+                }
+            };
+            frames.into_iter().map(each).collect()
+        }
+    }
+}
+
+/// What the rules are told about a frame's payload.
+pub(crate) fn context(frame: &Frame) -> Context<'_> {
     let rpc = frame.rpc.as_ref();
     let content_type = frame.http.content_type.as_deref().unwrap_or_default();
     let is_text = content_type.starts_with("text/") && !content_type.starts_with("text/event-stream");
@@ -328,9 +348,10 @@ fn context(frame: &Frame) -> Context<'_> {
 }
 
 impl MaskedFrame {
-    fn finish(self, body: Option<Bytes>, fate: Fate, findings: &[Finding]) -> CleanFrame {
-        let mut rules = self.rules;
+    fn finish(self, body: Option<Bytes>, fate: Fate, findings: &[Finding], found: &[String]) -> CleanFrame {
+        let (mut rules, mut tokens) = (self.rules, self.tokens);
         note(&mut rules, findings);
+        add(&mut tokens, found);
         // A salt beside a mask would let anyone try all values.
         let payload_salt = self.salts.payload.filter(|_| fate == Fate::Unchanged);
         let metadata_salt = (!self.metadata_masked).then_some(self.salts.metadata);
@@ -339,19 +360,21 @@ impl MaskedFrame {
             body,
             fate,
             rules,
+            tokens,
             salts: (payload_salt, metadata_salt),
             direct_masked: self.direct_masked,
         }
     }
 
-    fn keep_payload(self, payload: Option<Payload>) -> CleanFrame {
-        let fate = if payload.is_some() { Fate::Unchanged } else { Fate::None };
-        self.finish(payload.map(|payload| payload.0), fate, &[])
-    }
-
-    fn mask_payload(self, body: Option<Bytes>, findings: &[Finding]) -> CleanFrame {
-        let fate = if body.is_some() { Fate::Masked } else { Fate::Joined };
-        self.finish(body, fate, findings)
+    fn with(self, redacted: &Redacted<'_>) -> CleanFrame {
+        let body = || redacted.body().map(Bytes::copy_from_slice);
+        match redacted.outcome() {
+            // A part that had no payload is an empty piece of its message.
+            Outcome::Unchanged if self.frame.commitments.payload.is_none() => self.finish(None, Fate::None, &[], &[]),
+            Outcome::Unchanged => self.finish(body(), Fate::Unchanged, &[], &[]),
+            Outcome::Masked => self.finish(body(), Fate::Masked, redacted.findings(), redacted.tokens()),
+            Outcome::Dropped(reason) => self.drop_payload(reason),
+        }
     }
 
     fn drop_payload(self, reason: DropReason) -> CleanFrame {
@@ -359,6 +382,6 @@ impl MaskedFrame {
             Some(_) => Fate::Dropped(reason.as_str()),
             None => Fate::None,
         };
-        self.finish(None, fate, &[])
+        self.finish(None, fate, &[], &[])
     }
 }

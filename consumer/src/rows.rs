@@ -142,6 +142,7 @@ impl Row {
         w.long(self.message_size);
         w.id(self.answers.unwrap_or_default());
         w.texts(&self.place.concerns);
+        w.texts(self.frame.tokens());
     }
 
     fn encode_caller(&self, w: &mut Writer<'_>) {

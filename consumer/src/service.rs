@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapedeck_redact::Redactor;
 use tapedeck_registry::{Registry, RegistryError};
 use tapedeck_schemas::schema;
 use tapedeck_schemas::wire::Framing;
@@ -22,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::partition::Partition;
 use crate::publish::{Format, PublishError, Publisher, Topics};
 use crate::rows::Origin;
+use crate::rules::{self, RulesError};
 use crate::schemas::Schemas;
 use crate::silence::Listener;
 use crate::sink::Sink;
@@ -44,9 +44,9 @@ pub enum ServiceError {
     /// The schema registry refuses for good.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The built-in rules are wrong.
-    #[error("redaction rules: {0}")]
-    Rules(#[from] tapedeck_redact::ConfigError),
+    /// Packs or policies are wrong, or cannot be read.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// The address is taken, or not ours.
     #[error("admin_listen: {0}")]
     Listen(#[source] std::io::Error),
@@ -75,6 +75,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
         sink: sink.clone(),
         publisher: Publisher::new(kafka.clone(), topics, DELIVERY)?,
         redactor: Arc::new(Redactor::new(tapedeck_redact::Config::default())?),
+    let (rules, reload) = rules::load(config.redaction.clone())?;
+    let tools = Tools {
+        sink: sink.clone(),
+        publisher: Publisher::new(kafka.clone(), names.audit(), names.deadletter(), DELIVERY)?,
+        rules,
         metrics: Arc::clone(&metrics),
         lease: config.lease,
         idle: config.idle,
@@ -92,6 +97,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
         });
     }
     let listener = Arc::new(Listener::new(config.silence).with_schemas(schemas.clone()));
+    {
+        let metrics = Arc::clone(&tools.metrics);
+        tasks.spawn(async move {
+            reload.run(&metrics).await;
+            Ok(())
+        });
+    }
+    let listener = Arc::new(Listener::new(config.silence));
     {
         let (listener, kafka) = (Arc::clone(&listener), kafka.clone());
         let (group, topic) = (config.group.clone(), names.control().to_owned());

@@ -1,7 +1,9 @@
 //! Changes to a source, kept apart from it until all are known.
 
 use crate::{
+    action::Action,
     active::{Active, token},
+    policy::Plan,
     redacted::Finding,
     rules::Rules,
     scan::Span,
@@ -72,15 +74,17 @@ impl Edit<'_> {
 }
 
 /// How often each rule wrote a mask.
-pub(crate) fn findings(rules: &Rules, edits: &[Edit<'_>]) -> Vec<Finding> {
-    let mut counts: BTreeMap<&Arc<str>, u32> = BTreeMap::new();
+pub(crate) fn findings(rules: &Rules, plan: &Plan, edits: &[Edit<'_>]) -> Vec<Finding> {
+    let mut counts: BTreeMap<&Arc<str>, (u16, u32)> = BTreeMap::new();
     for edit in edits {
-        *counts.entry(&rules.all[usize::from(edit.rule)].id).or_default() += 1;
+        let id = &rules.all[usize::from(edit.rule)].id;
+        counts.entry(id).or_insert((edit.rule, 0)).1 += 1;
     }
     counts
         .into_iter()
-        .map(|(rule, count)| Finding {
-            rule: rule.clone(),
+        .map(|(id, (rule, count))| Finding {
+            rule: id.clone(),
+            action: plan.action(rule).unwrap_or(Action::Mask),
             count,
         })
         .collect()

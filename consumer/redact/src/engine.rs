@@ -60,7 +60,7 @@ impl Redactor {
             return Redacted::unchanged(bytes);
         }
         match self.edits(bytes, context) {
-            Ok((text, edits)) => self.finish(text, &edits),
+            Ok((text, edits)) => self.finish(text, &edits, context),
             Err(reason) => Redacted::withheld(reason, bytes.len()),
         }
     }
@@ -128,7 +128,7 @@ impl Redactor {
         pass.allow(text.len());
         let mut edits = Vec::new();
         RedactedText::new(match pass.flat(text, self.metadata, &mut edits) {
-            Ok(()) => self.finish(text, &edits),
+            Ok(()) => self.finish(text, &edits, context),
             Err(reason) => Redacted::withheld(reason, text.len()),
         })
     }
@@ -154,12 +154,13 @@ impl Redactor {
         tokens.into_iter().collect()
     }
 
-    fn finish<'b>(&self, text: &'b str, edits: &[Edit<'_>]) -> Redacted<'b> {
+    fn finish<'b>(&self, text: &'b str, edits: &[Edit<'_>], context: &Context<'_>) -> Redacted<'b> {
         if edits.is_empty() {
             return Redacted::unchanged(text.as_bytes());
         }
         let masked = splice(text, 0, edits).into_bytes();
-        Redacted::masked(masked, findings(&self.rules, edits), tokens(edits), text.len())
+        let plan = self.policies.plan(&self.rules, context);
+        Redacted::masked(masked, findings(&self.rules, &plan, edits), tokens(edits), text.len())
     }
 }
 

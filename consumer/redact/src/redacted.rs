@@ -1,5 +1,6 @@
 //! What comes out: proof, in a type, that the engine has seen the bytes.
 
+use crate::action::Action;
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 /// Why a body was dropped. The caller keeps its commitment and its size.
@@ -55,7 +56,9 @@ pub enum Outcome {
 pub struct Finding {
     /// The rule's id.
     pub rule: Arc<str>,
-    /// Masks written for it, at least 1.
+    /// What it did.
+    pub action: Action,
+    /// Findings, at least 1; one that goes on in the next chunk of a stream counts in both.
     pub count: u32,
 }
 

@@ -357,7 +357,12 @@ impl Stream {
             at = edit.end.min(end);
         }
         out.extend_from_slice(&bytes[at - self.from..]);
-        let redacted = Redacted::masked(out, findings(&self.redactor.rules, &edits), tokens(&edits), bytes.len());
+        let redacted = Redacted::masked(
+            out,
+            findings(&self.redactor.rules, &self.plan, &edits),
+            tokens(&edits),
+            bytes.len(),
+        );
         if let Some(last) = edits.pop()
             && last.end > end
         {

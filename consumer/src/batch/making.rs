@@ -4,7 +4,7 @@ use super::{Known, Loader};
 use crate::calls::Calls;
 use crate::parts::Message;
 use crate::record::{Record, Undecodable};
-use crate::redaction::{self, CleanFrame};
+use crate::redaction::{self, Body, CleanFrame, MaskedFrame};
 use crate::rows::{Row, Verdict};
 use crate::sessions::Place;
 use crate::stop::{Stop, persist};
@@ -13,8 +13,8 @@ impl Loader {
     /// Reads back the requests that answers of this batch may belong to, though they came back elsewhere.
     pub(super) async fn look_up_calls(&mut self, fresh: &[(Record, Verdict)], start: i64) -> Result<Calls, Stop> {
         let frames = || fresh.iter().filter_map(|(record, _)| record.content.as_ref().ok());
-        let (redactor, known) = (&self.redactor, &mut self.state.clean);
-        let mut calls = Calls::of(frames(), |id| redaction::mask_text(id, redactor, known));
+        let (redactor, known) = (&self.live.redactor, &mut self.state.clean);
+        let mut calls = Calls::of(frames(), |id, frame| redaction::mask_text(id, frame, redactor, known));
         if calls.sought().is_empty() {
             return Ok(calls);
         }
@@ -36,14 +36,13 @@ impl Loader {
     /// Redacts a message and makes its rows.
     pub(super) fn finish(&self, message: Message<Known>, rows: &mut Vec<Row>) {
         let (mut frames, mut known) = (Vec::new(), Vec::new());
-        let (mut size, count) = (0_i64, message.frames.len());
+        let count = message.frames.len();
         for waiting in message.frames {
-            size = size.saturating_add(waiting.frame.frame().payload_size);
             known.push((waiting.offset, waiting.with));
             frames.push(waiting.frame);
         }
-        let is_split = count > 1 && !message.truncated;
-        let clean = redaction::clean(frames, message.body, &self.redactor);
+        self.try_rules(&frames, &message.body);
+        let clean = redaction::clean(frames, message.body, &self.live.redactor);
         for (index, (mut frame, (offset, known))) in clean.into_iter().zip(known).enumerate() {
             let retention = self
                 .retention
@@ -52,6 +51,7 @@ impl Loader {
             if self.state.orders.erase(frame.frame(), known.place.session) {
                 frame = frame.erase();
             }
+            self.metrics.found(frame.rules());
             rows.push(Row {
                 offset,
                 kafka_time: known.kafka_time,
@@ -60,9 +60,19 @@ impl Loader {
                 truncated: message.truncated,
                 place: known.place,
                 answers: known.answers,
-                message_size: if is_split && index + 1 == count { size } else { 0 },
+                message_size: if index + 1 == count { message.size } else { 0 },
                 retention,
             });
+        }
+    }
+
+    /// Counts what rules that are only tried would do to a message that came in one frame.
+    fn try_rules(&self, frames: &[MaskedFrame], body: &Body) {
+        if let (Some(tried), Body::Whole(Some(payload)), Some(frame)) = (&self.live.tried, body, frames.first()) {
+            let redacted = tried.redact(&payload.0, &redaction::context(frame.frame()));
+            for finding in redacted.findings() {
+                self.metrics.would(&finding.rule, finding.action, finding.count);
+            }
         }
     }
 

@@ -26,7 +26,7 @@ fn message(exchange: u8, time: i64, direction: Direction, kind: RpcKind, rpc_id:
 }
 
 fn calls(frames: &[Frame]) -> Calls {
-    Calls::of(frames.iter(), str::to_owned)
+    Calls::of(frames.iter(), |id, _| id.to_owned())
 }
 
 /// Whose requests the frames answer, loaded in one batch.
@@ -123,7 +123,7 @@ proptest! {
             while loaded < frames.len() {
                 let end = frames.len().min(loaded + lengths.next().unwrap_or(usize::MAX / 2));
                 let batch = &frames[loaded..end];
-                let mut calls = Calls::of(batch.iter().map(|(frame, _)| frame), str::to_owned);
+                let mut calls = Calls::of(batch.iter().map(|(frame, _)| frame), |id, _| id.to_owned());
                 calls.restore(read_back(&frames[..loaded], &calls));
                 for (frame, session) in batch {
                     found.push(calls.take(&Event::of(0, frame), id(*session)));

@@ -2,16 +2,16 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use tapedeck_redact::{Config, Redactor};
+use tapedeck_redact::{Config, Outcome};
 use tapedeck_schemas::{Chain, End, Kind, Part};
 
 use super::*;
 use crate::redaction::{Known, mask};
 
 /// Made once: compiling the packs takes the better part of a second without optimization.
-fn redactor() -> &'static Redactor {
-    static REDACTOR: LazyLock<Redactor> =
-        LazyLock::new(|| Redactor::new(Config::default()).expect("the built-in rules are right"));
+fn redactor() -> &'static Arc<Redactor> {
+    static REDACTOR: LazyLock<Arc<Redactor>> =
+        LazyLock::new(|| Arc::new(Redactor::new(Config::default()).expect("the built-in rules are right")));
     &REDACTOR
 }
 
@@ -42,17 +42,28 @@ fn offsets(message: &Message<()>) -> Vec<i64> {
     message.frames.iter().map(|frame| frame.offset).collect()
 }
 
-fn bytes(message: &Message<()>) -> Option<Vec<u8>> {
+/// The parts that are redacted, as far as they are kept.
+fn bytes(message: &Message<()>) -> Vec<Vec<u8>> {
     match &message.body {
-        Body::Parts(parts) => Some(parts.iter().flatten().flat_map(|part| part.0.to_vec()).collect()),
-        Body::Withheld(_) => None,
+        Body::Redacted(parts) => parts
+            .iter()
+            .map(|part| part.body().unwrap_or_default().to_vec())
+            .collect(),
+        Body::Whole(payload) => payload.iter().map(|payload| payload.0.to_vec()).collect(),
+        Body::Withheld(_) => vec![Vec::new(); message.frames.len()],
+    }
+}
+
+impl Parts<()> {
+    fn put(&mut self, waiting: Waiting<()>) -> Vec<Message<()>> {
+        self.take(waiting, redactor())
     }
 }
 
 #[test]
 fn a_part_without_its_predecessor_is_given_up() {
     let mut parts = Parts::default();
-    let given_up = parts.take(part(5, 1, piece(3, false), b"x", 0));
+    let given_up = parts.put(part(5, 1, piece(3, false), b"x", 0));
     assert_eq!(given_up.len(), 1);
     assert!(given_up[0].truncated && matches!(given_up[0].body, Body::Withheld(DropReason::Incomplete)));
     assert!(parts.is_empty());
@@ -61,7 +72,7 @@ fn a_part_without_its_predecessor_is_given_up() {
 #[test]
 fn a_message_whose_exchange_ends_is_given_up() {
     let mut parts = Parts::default();
-    assert!(parts.take(part(1, 1, piece(0, false), b"x", 0)).is_empty());
+    assert!(parts.put(part(1, 1, piece(0, false), b"x", 0)).is_empty());
     assert_eq!(parts.first_offset(), Some(1));
     let mut end = part(2, 1, Part::WHOLE, b"", 0);
     let frame = Frame {
@@ -71,7 +82,7 @@ fn a_message_whose_exchange_ends_is_given_up() {
         ..end.frame.frame().clone()
     };
     end.frame = mask(frame, redactor(), &mut Known::default());
-    let complete = parts.take(end);
+    let complete = parts.put(end);
     assert_eq!(complete.iter().map(offsets).collect::<Vec<_>>(), [vec![1], vec![2]]);
     assert!(complete[0].truncated && !complete[1].truncated);
     assert_eq!(parts.first_offset(), None);
@@ -80,24 +91,60 @@ fn a_message_whose_exchange_ends_is_given_up() {
 #[test]
 fn a_message_that_falls_silent_is_given_up_by_frame_time() {
     let mut parts = Parts::default();
-    parts.take(part(1, 1, piece(0, false), b"x", 0));
-    parts.take(part(2, 2, Part::WHOLE, b"y", SILENCE));
+    parts.put(part(1, 1, piece(0, false), b"x", 0));
+    parts.put(part(2, 2, Part::WHOLE, b"y", SILENCE));
     assert!(parts.expire().is_empty());
-    parts.take(part(3, 2, Part::WHOLE, b"y", SILENCE + 1));
+    parts.put(part(3, 2, Part::WHOLE, b"y", SILENCE + 1));
     let given_up = parts.expire();
     assert_eq!(given_up.iter().map(offsets).collect::<Vec<_>>(), [vec![1]]);
 }
 
 #[test]
-fn a_message_over_the_limit_loses_its_body_and_no_frame() {
+fn a_message_of_any_size_comes_out_part_by_part_and_is_held_up_to_its_first_offset() {
     let mut parts = Parts::default();
-    let half = vec![b'x'; MAX_MESSAGE / 2 + 1];
-    assert!(parts.take(part(1, 1, piece(0, false), &half, 0)).is_empty());
-    assert!(parts.take(part(2, 1, piece(1, false), &half, 0)).is_empty());
-    let complete = parts.take(part(3, 1, piece(2, true), b"x", 0));
-    assert_eq!(offsets(&complete[0]), [1, 2, 3]);
-    assert!(matches!(complete[0].body, Body::Withheld(DropReason::TooLarge)) && !complete[0].truncated);
-    assert_eq!(parts.bytes, 0);
+    let piece_of = |index: i32| match index {
+        0 => b"[\"a\",".to_vec(),
+        60 => b"\"z\"]".to_vec(),
+        _ => br#""mail bob@example.com and nothing else of any interest","#.repeat(10_000),
+    };
+    let (mut out, mut size) = (Vec::new(), 0);
+    for index in 0..=60 {
+        let payload = piece_of(index);
+        size += payload.len() as i64;
+        for message in parts.put(part(i64::from(index), 1, piece(index, index == 60), &payload, 0)) {
+            assert!(!message.truncated);
+            assert_eq!(message.size, if index == 60 { size } else { 0 });
+            out.extend(offsets(&message).into_iter().zip(bytes(&message)));
+        }
+        assert!(parts.bytes < 2_000_000);
+        assert_eq!(parts.first_offset(), (index < 60).then_some(0));
+    }
+    assert!(size > 30_000_000 && out.len() == 61);
+    for (index, (offset, body)) in out.into_iter().enumerate() {
+        assert_eq!(offset, index as i64);
+        assert!(!body.windows(3).any(|window| window == b"bob"));
+    }
+}
+
+#[test]
+fn what_waits_is_bounded_and_beyond_that_bodies_are_lost_and_no_frame() {
+    let mut parts = Parts::default();
+    // Strings that do not end, each up to what a stream holds at most.
+    let half = [&b"[\""[..], &vec![b'x'; 7 << 20]].concat();
+    let mut lost = Vec::new();
+    for exchange in 0..20 {
+        lost.extend(parts.put(part(i64::from(exchange), exchange, piece(0, false), &half, 0)));
+        assert!(parts.bytes <= MAX_WAITING);
+    }
+    assert!(!lost.is_empty());
+    for message in &lost {
+        let Body::Redacted(bodies) = &message.body else {
+            panic!("{message:?}")
+        };
+        assert_eq!(bodies[0].outcome(), Outcome::Dropped(DropReason::TooLarge));
+    }
+    let next = parts.put(part(100, 19, piece(1, true), b"y\"]", 0));
+    assert_eq!(offsets(&next[0]), [100]);
 }
 
 proptest! {
@@ -109,9 +156,9 @@ proptest! {
     ) {
         let mut parts = Parts::default();
         let mut next = vec![0; messages.len()];
-        let mut expected: HashMap<Vec<i64>, Vec<u8>> = HashMap::new();
+        let mut expected: HashMap<i64, Vec<u8>> = HashMap::new();
         let mut offsets_of = vec![Vec::new(); messages.len()];
-        let mut found = HashMap::new();
+        let mut found: HashMap<i64, Vec<u8>> = HashMap::new();
         let mut offset = 0;
         let all: Vec<usize> = order.into_iter().chain((0..messages.len()).flat_map(|n| [n; 5])).collect();
         for number in all.into_iter().map(|n| n % messages.len()) {
@@ -120,13 +167,17 @@ proptest! {
             let last = next[number] + 1 == message.len();
             let place = piece(next[number] as i32, last);
             offsets_of[number].push(offset);
-            if last {
-                expected.insert(offsets_of[number].clone(), message.concat().into_bytes());
-            }
+            let text = match (next[number], last) {
+                (0, true) => format!("[\"{text}\"]"),
+                (0, false) => format!("[\"{text}"),
+                (_, true) => format!("{text}\"]"),
+                (_, false) => text.clone(),
+            };
+            expected.insert(offset, text.clone().into_bytes());
             next[number] += 1;
-            for complete in parts.take(part(offset, number as u8, place, text.as_bytes(), offset)) {
+            for complete in parts.put(part(offset, number as u8, place, text.as_bytes(), offset)) {
                 prop_assert!(!complete.truncated);
-                found.insert(offsets(&complete), bytes(&complete).expect("small"));
+                found.extend(offsets(&complete).into_iter().zip(bytes(&complete)));
             }
             let waiting = (0..messages.len()).filter(|n| next[*n] > 0 && next[*n] < messages[*n].len());
             prop_assert_eq!(parts.first_offset(), waiting.map(|n| offsets_of[n][0]).min());

@@ -30,6 +30,7 @@ impl CleanFrame {
             body: None,
             fate: Fate::Erased,
             rules: Vec::new(),
+            tokens: Vec::new(),
             salts: (None, None),
             direct_masked: true,
         }

@@ -1,9 +1,12 @@
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 
-/// Texts that are remembered, of each kind.
-const TEXTS: usize = 4096;
+/// Texts that are remembered of each place, of each kind.
+const TEXTS: usize = 1024;
 /// Longer texts are looked at each time.
 const LONGEST: usize = 256;
+
+/// Places whose texts are remembered.
+const PLACES: usize = 256;
 
 /// Short texts that the rules have left alone, each kind under rules of its own: nearly every frame repeats the user agent,
 /// method, tool and content type of the one before.
@@ -11,6 +14,22 @@ const LONGEST: usize = 256;
 /// Holds nothing secret: what was masked is not remembered. Valid for one redactor.
 #[derive(Debug, Default)]
 pub struct Known {
+    /// By tenant and target, on which rules depend.
+    places: HashMap<(String, String), Place>,
+}
+
+impl Known {
+    /// What is known of one target of one tenant.
+    pub(super) fn of(&mut self, tenant: &str, target: &str) -> &mut Place {
+        if self.places.len() >= PLACES {
+            self.places.clear();
+        }
+        self.places.entry((tenant.to_owned(), target.to_owned())).or_default()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Place {
     /// Looked at by all rules.
     pub(super) all: Texts,
     /// Looked at for credentials.

@@ -95,6 +95,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("message_size", "Int64"),
     ("answers_exchange", "UUID"),
     ("concerns", "Array(String)"),
+    ("tokens", "Array(String)"),
 ];
 
 /// The columns' names, for a statement.

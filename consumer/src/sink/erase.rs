@@ -41,7 +41,7 @@ const BLANK: &str = "session_key = toFixedString('', 32), issuer = '', subject =
     client_address = '', user_agent = '', claimed_name = '', claimed_version = '', session_hash = toFixedString('', 32), \
     rpc_id = '', rpc_name = '', sse_id = '', sse_event = '', sse_retry = 0, sse_comment = '', sse_complete = true, \
     traceparent = '', payload = '', payload_salt = toFixedString('', 32), metadata_salt = toFixedString('', 32), \
-    redaction = 'erased', redaction_reason = '', redaction_rules = [], concerns = []";
+    redaction = 'erased', redaction_reason = '', redaction_rules = [], tokens = [], concerns = []";
 
 impl Sink {
     /// Writes an erasure's row: first as a tombstone, with an empty receipt, then with its receipt. Times are microseconds

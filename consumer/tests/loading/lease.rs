@@ -21,7 +21,7 @@ const COUNT: usize = 4000;
 
 fn rows(case: &Case) -> Vec<u8> {
     let mut proxy = Proxy::new();
-    let redactor = case.tools().redactor;
+    let redactor = case.tools().rules.current().redactor;
     while proxy.sealed.len() < COUNT {
         proxy.call(&"lorem ipsum ".repeat(80));
     }
@@ -32,7 +32,7 @@ fn rows(case: &Case) -> Vec<u8> {
             .content
             .expect("a frame");
         let frame = redaction::mask(read, &redactor, &mut redaction::Known::default());
-        let clean = redaction::clean(vec![frame], Body::Parts(vec![None]), &redactor);
+        let clean = redaction::clean(vec![frame], Body::Whole(None), &redactor);
         let row = Row {
             offset,
             kafka_time: 0,

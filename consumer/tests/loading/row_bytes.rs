@@ -215,7 +215,7 @@ fn frame() -> impl Strategy<Value = Frame> {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_come_back_as_they_were_encoded() {
     let case = Case::new().await;
-    let redactor = case.tools().redactor;
+    let redactor = case.tools().rules.current().redactor;
     let (mut runner, strategy) = (
         TestRunner::deterministic(),
         (
@@ -236,7 +236,7 @@ async fn rows_come_back_as_they_were_encoded() {
             drawn;
         let payload = frame.payload.clone();
         let masked = redaction::mask(frame, &redactor, &mut redaction::Known::default());
-        let frame = redaction::clean(vec![masked], Body::Parts(vec![payload]), &redactor).remove(0);
+        let frame = redaction::clean(vec![masked], Body::Whole(payload), &redactor).remove(0);
         rows.push(Row {
             offset,
             kafka_time: 1_795_000_000_000 + offset,

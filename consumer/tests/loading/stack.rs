@@ -15,6 +15,7 @@ use tapedeck_consumer::config::Config;
 use tapedeck_consumer::migrate::{TopicPlan, create_topics, migrate_database};
 use tapedeck_consumer::publish::{Publisher, Topics};
 use tapedeck_consumer::rows::Origin;
+use tapedeck_consumer::rules::Rules;
 use tapedeck_consumer::service::{self, ServiceError};
 use tapedeck_consumer::sink::Sink;
 use tapedeck_dev::broker::{Broker, BrokerKind};
@@ -172,7 +173,7 @@ impl Case {
         Tools {
             sink: self.sink.clone(),
             publisher: publisher.expect("a producer"),
-            redactor: std::sync::Arc::new(Redactor::new(tapedeck_redact::Config::default()).expect("rules")),
+            rules: Rules::fixed(Redactor::new(tapedeck_redact::Config::default()).expect("rules")),
             metrics: std::sync::Arc::default(),
             lease: self.config.lease,
             idle: self.config.idle,

@@ -1,0 +1,93 @@
+//! The `[redaction]` section: packs, policies, keys.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use tapedeck_config::{SecretSource, Section};
+use tapedeck_redact::{Action, Policy, TokenKey};
+
+/// What redaction is made from.
+#[derive(Clone, Debug)]
+pub struct Redaction {
+    /// Packs beside the built-in ones.
+    pub packs: Vec<PathBuf>,
+    /// Packs whose findings are counted and left alone.
+    pub tried: Vec<PathBuf>,
+    /// How often the files are looked at again.
+    pub reload: Duration,
+    /// What applies where, in order.
+    pub policies: Vec<Policy>,
+    /// What tokens are made with, the current ones first.
+    pub keys: Vec<TokenKey>,
+}
+
+impl Default for Redaction {
+    fn default() -> Self {
+        Self {
+            packs: Vec::new(),
+            tried: Vec::new(),
+            reload: Duration::from_secs(10),
+            policies: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+}
+
+impl Redaction {
+    /// Reads the section. What is wrong is reported there.
+    pub(super) fn read(section: Option<&Section<'_>>) -> Self {
+        let defaults = Self::default();
+        let Some(section) = section else { return defaults };
+        let keys = section.sections("key");
+        let policies = section.sections("policy");
+        Self {
+            packs: section.field("packs").or(defaults.packs),
+            tried: section.field("try").or(defaults.tried),
+            reload: section.field("reload").and_then(super::positive).or(defaults.reload),
+            policies: policies.iter().map(policy).collect(),
+            keys: keys.iter().filter_map(key).collect(),
+        }
+    }
+}
+
+fn policy(section: &Section<'_>) -> Policy {
+    let names = |key| section.field::<Vec<String>>(key).or(Vec::new());
+    let actions = [
+        ("mask", Action::Mask),
+        ("token", Action::Token),
+        ("hash", Action::Hash),
+        ("partial", Action::Partial),
+        ("drop", Action::Drop),
+    ];
+    let actions = actions
+        .into_iter()
+        .flat_map(|(key, action)| names(key).into_iter().map(move |name| (name, action)));
+    Policy {
+        tenants: names("tenants"),
+        targets: names("targets"),
+        tools: names("tools"),
+        enable: names("enable"),
+        disable: names("disable"),
+        actions: actions.collect(),
+    }
+}
+
+fn key(section: &Section<'_>) -> Option<TokenKey> {
+    let id = section
+        .field::<String>("id")
+        .required("what tokens call the key, such as \"2026a\"");
+    let tenants = section.field::<Vec<String>>("tenants").or(Vec::new());
+    let environment = section.reader().environment();
+    let secret = section.field::<SecretSource>("secret");
+    let secret = secret.and_then(|source| source.bytes(environment));
+    let secret = secret.required_at("where the key is: { file = \"…\" } or { env = \"…\" }");
+    let (id, secret) = (id?, secret?);
+    match TokenKey::new(&id, secret.value.expose_secret(), tenants) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            section.reader().problem(section.span(), error.to_string());
+            None
+        }
+    }
+}
