@@ -55,6 +55,7 @@ impl Pack {
             ("personal.toml", include_str!("../packs/personal.toml")),
             ("national.toml", include_str!("../packs/national.toml")),
             ("secrets.toml", include_str!("../packs/secrets.toml")),
+            ("issuers.toml", include_str!("../packs/issuers.toml")),
         ]
         .map(|(name, toml)| Self {
             name: name.to_owned(),

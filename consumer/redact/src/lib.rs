@@ -1,4 +1,4 @@
-//! Finds and masks secrets and personal data in JSON; pure: no I/O, no clock, no randomness.
+//! Finds secrets and personal data in JSON, and writes masks or tokens in their place; pure: no I/O, no clock, no randomness.
 //!
 //! # The life of a body
 //!
@@ -9,8 +9,10 @@
 //!    is walked in the same way, to a bounded depth.
 //! 4. One automaton over all keywords says which rules are worth trying on a text; their regexes propose, their
 //!    validators decide. Values of members named like credentials go whole, and numbers are searched by their digits.
-//! 5. Masks are spliced into the source, so that everything else keeps its bytes, and the text is searched again until
-//!    its masks leave nothing to find.
+//! 5. What stands in for findings (a mask, a token: policies say for whom) is spliced into the source, so that everything
+//!    else keeps its bytes, and the text is searched again until nothing is left to find.
+//!
+//! A body that comes in chunks takes the same way in a [`Stream`], from comma to comma.
 //!
 //! What comes out is a [`Redacted`], which nobody else can make with bytes in it: code that stores or publishes takes
 //! it instead of bytes. It fails closed: a body that is too large, too deep, too costly or unreadable is dropped, and

@@ -28,16 +28,16 @@ impl Rule {
     }
 }
 
-/// The rules of the pack that was converted, each as a pack of its own.
+/// The packs that were converted.
+const CONVERTED: [&str; 2] = ["secrets.toml", "issuers.toml"];
+
+/// The rules of the packs that were converted, each as a pack of its own.
 fn converted() -> Vec<(Rule, Pack)> {
     let packs = Pack::built_in();
-    let pack = packs
-        .iter()
-        .find(|pack| pack.name == "secrets.toml")
-        .expect("it is built in");
-    let (_, rules) = pack.toml.split_once("\n[[rule]]\n").expect("it has rules");
+    let converted = packs.iter().filter(|pack| CONVERTED.contains(&pack.name.as_str()));
+    let rules = converted.map(|pack| pack.toml.split_once("\n[[rule]]\n").expect("it has rules").1);
     rules
-        .split("\n[[rule]]\n")
+        .flat_map(|rules| rules.split("\n[[rule]]\n"))
         .map(|rule| format!("[[rule]]\n{rule}\n"))
         .map(|toml| {
             let examples: Examples = toml::from_str(&toml).expect("a pack is TOML");
@@ -119,7 +119,7 @@ fn forms(input: &str, output: &str) -> Vec<(String, String, Content)> {
 fn written() -> Vec<Pack> {
     Pack::built_in()
         .into_iter()
-        .filter(|pack| pack.name != "secrets.toml")
+        .filter(|pack| !CONVERTED.contains(&pack.name.as_str()))
         .collect()
 }
 
@@ -284,4 +284,19 @@ fn without_any_one_rule_an_example_leaks() {
             .any(|(input, output)| redact(&without, input, content).0 != *output);
         assert!(differs, "{} is not needed", rule.id);
     }
+}
+
+#[test]
+fn as_many_formats_are_known_as_is_said() {
+    let rules = rules();
+    let packs = Pack::built_in();
+    let credentials = packs
+        .iter()
+        .map(|pack| pack.toml.matches("class = \"credential\"").count());
+    assert!(credentials.sum::<usize>() >= 470);
+    let personal = packs
+        .iter()
+        .map(|pack| pack.toml.matches("class = \"personal\"").count());
+    assert!(personal.sum::<usize>() >= 40);
+    assert_eq!(redactor().rule_ids().count(), rules.len());
 }

@@ -100,10 +100,13 @@ fn calls(rows: &[Row], unknown: &[Name]) -> BTreeMap<Name, Call> {
                 let sum = parts.entry((row.exchange_id, &row.direction)).or_default();
                 *sum += row.payload_size;
                 let size = *sum;
+                // Only the last row of a message has the size of all of it.
                 if last {
                     parts.remove(&(row.exchange_id, row.direction.as_str()));
+                    size
+                } else {
+                    row.payload_size
                 }
-                size
             }
         };
         if (is_message || row.kind == "refused") && row.rpc_kind == "request" && !row.rpc_id.is_empty() {
