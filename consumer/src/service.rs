@@ -71,14 +71,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
         () = shutdown.cancelled() => return Ok(()),
         met = meet_registry(&config) => met?,
     };
-    let tools = Tools {
-        sink: sink.clone(),
-        publisher: Publisher::new(kafka.clone(), topics, DELIVERY)?,
-        redactor: Arc::new(Redactor::new(tapedeck_redact::Config::default())?),
     let (rules, reload) = rules::load(config.redaction.clone())?;
     let tools = Tools {
         sink: sink.clone(),
-        publisher: Publisher::new(kafka.clone(), names.audit(), names.deadletter(), DELIVERY)?,
+        publisher: Publisher::new(kafka.clone(), topics, DELIVERY)?,
         rules,
         metrics: Arc::clone(&metrics),
         lease: config.lease,
@@ -96,7 +92,6 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
             Ok(())
         });
     }
-    let listener = Arc::new(Listener::new(config.silence).with_schemas(schemas.clone()));
     {
         let metrics = Arc::clone(&tools.metrics);
         tasks.spawn(async move {
@@ -104,7 +99,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
             Ok(())
         });
     }
-    let listener = Arc::new(Listener::new(config.silence));
+    let listener = Arc::new(Listener::new(config.silence).with_schemas(schemas.clone()));
     {
         let (listener, kafka) = (Arc::clone(&listener), kafka.clone());
         let (group, topic) = (config.group.clone(), names.control().to_owned());

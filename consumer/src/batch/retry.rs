@@ -96,7 +96,7 @@ impl Loader {
         let past = || self.sink.past(&self.origin, record.offset, &none, &missing, self.idle);
         let past = persist("reading back", past).await?;
         then.restore(&missing, past.sessions, past.exchanges);
-        let masked = redaction::mask(frame.clone(), &self.redactor, &mut redaction::Known::default());
+        let masked = redaction::mask(frame.clone(), &self.live.redactor, &mut redaction::Known::default());
         Ok(then.place(&Event::of(record.offset, masked.frame())).session)
     }
 
@@ -126,7 +126,7 @@ impl Loader {
             self.state.sessions.restore(&missing, past.sessions, past.exchanges);
         }
         let is_whole = frame.part.index == 0 && frame.part.last;
-        let mut frame = redaction::mask(frame, &self.redactor, &mut self.state.clean);
+        let mut frame = redaction::mask(frame, &self.live.redactor, &mut self.state.clean);
         let event = Event::of(offset, frame.frame());
         let answers = calls.take(&event, session);
         let place = match is_counted {
@@ -150,10 +150,11 @@ impl Loader {
                 },
             }],
             body: match is_whole {
-                true => Body::Parts(vec![payload]),
+                true => Body::Whole(payload),
                 false => Body::Withheld(DropReason::Incomplete),
             },
             truncated: !is_whole,
+            size: 0,
         };
         let mut rows = Vec::with_capacity(1);
         self.finish(message, &mut rows);
