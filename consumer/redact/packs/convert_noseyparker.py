@@ -124,6 +124,8 @@ def convert(rule, patterns):
     """The rule in the format of the packs, or why not."""
     if "secret" not in rule.get("categories", []):
         return None, "opens nothing by itself"
+    if "(?#" in rule["pattern"]:
+        return None, "comments stand in its pattern"
     try:
         pattern = re.compile(hoisted(rule["pattern"]))
         words = literals(sre.parse(hoisted(rule["pattern"])))
