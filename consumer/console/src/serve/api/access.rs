@@ -158,11 +158,6 @@ pub(super) async fn list(
         .rest("ORDER BY t.time DESC, t.id DESC LIMIT {limit:UInt32}")
         .bind("limit", limit as u64 + 1);
     let found = console.store.rows::<AccessEntry>(&select).await?;
-    let is_last = found.rows() <= limit as u64;
-    let found = found.truncate(limit).map(|items| {
-        let last = items.last().filter(|_| !is_last);
-        let next = last.map(|entry| Cursor((Moment(entry.time.microseconds()), entry.id)).text());
-        Page { items, next }
-    });
+    let found = found.page(limit, |entry| (Moment(entry.time.microseconds()), entry.id));
     answer(&console.access, &caller, &look, found).await
 }

@@ -264,24 +264,16 @@ fn after(which: &Which) -> Result<Option<After>, Problem> {
 
 async fn read(console: &Console, select: Select, which: &Which) -> Result<Recorded<Page<Call>>, Problem> {
     let limit = Limit::or(which.limit, 200) as usize;
-    // One more than the page has room for says that there is a next one.
     let found = console
         .store
         .rows::<Call>(&select.bind("limit", limit as u64 + 1))
         .await?;
-    let is_last = found.rows() <= limit as u64;
-    Ok(found.truncate(limit).map(|items| {
-        let last = items.last().filter(|_| !is_last);
-        let after = last.map(|last| {
-            let place = (last.direction.clone(), last.rpc_id.clone());
-            Cursor(After(
-                Moment(last.called.microseconds()),
-                last.exchange_id,
-                place.0,
-                place.1,
-            ))
-            .text()
-        });
-        Page { items, next: after }
+    Ok(found.page(limit, |last| {
+        After(
+            Moment(last.called.microseconds()),
+            last.exchange_id,
+            last.direction.clone(),
+            last.rpc_id.clone(),
+        )
     }))
 }

@@ -94,11 +94,6 @@ pub(super) async fn list(
         .rest("ORDER BY t.kafka_time DESC, t.kafka_partition DESC, t.kafka_offset DESC LIMIT {limit:UInt32}")
         .bind("limit", limit as u64 + 1);
     let found = console.store.rows::<DeadLetter>(&select).await?;
-    let is_last = found.rows() <= limit as u64;
-    let found = found.truncate(limit).map(|items| {
-        let last = items.last().filter(|_| !is_last);
-        let next = last.map(|one| Cursor((Moment(one.time.microseconds()), one.partition, one.offset)).text());
-        Page { items, next }
-    });
+    let found = found.page(limit, |one| (Moment(one.time.microseconds()), one.partition, one.offset));
     answer(&console.access, &caller, &look, found).await
 }

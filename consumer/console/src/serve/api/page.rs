@@ -5,6 +5,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::serve::access::Recorded;
 use crate::serve::time::is_known;
 
 /// One page of a list.
@@ -15,6 +16,19 @@ pub(super) struct Page<T> {
     /// The cursor of the next page; none on the last.
     #[schema(value_type = Option<String>)]
     pub(super) next: Option<String>,
+}
+
+impl<T> Recorded<Vec<T>> {
+    /// The first `limit` rows as a page. One row more than it has room for says that there is a next one, after `place` of
+    /// its last.
+    pub(super) fn page<P: Serialize>(self, limit: usize, place: impl FnOnce(&T) -> P) -> Recorded<Page<T>> {
+        let is_last = self.rows() <= limit as u64;
+        self.truncate(limit).map(|items| {
+            let last = items.last().filter(|_| !is_last);
+            let next = last.map(|last| Cursor(place(last)).text());
+            Page { items, next }
+        })
+    }
 }
 
 /// The place after which a page begins, opaque to clients.

@@ -140,11 +140,6 @@ pub(super) async fn search(
         .rest("ORDER BY t.time DESC, t.segment_id DESC, t.seq DESC LIMIT {limit:UInt32}")
         .bind("limit", limit as u64 + 1);
     let found = console.store.rows::<Hit>(&select).await?;
-    let is_last = found.rows() <= limit as u64;
-    let found = found.truncate(limit).map(|items| {
-        let last = items.last().filter(|_| !is_last);
-        let next = last.map(|hit| Cursor((Moment(hit.time.microseconds()), hit.segment_id, hit.seq)).text());
-        Page { items, next }
-    });
+    let found = found.page(limit, |hit| (Moment(hit.time.microseconds()), hit.segment_id, hit.seq));
     answer(&console.access, &caller, &look, found).await
 }
