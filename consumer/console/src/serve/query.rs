@@ -21,7 +21,7 @@ pub(super) enum Relation {
     FramesOfSession,
     /// One row per call.
     Calls,
-    /// Who looked at what; by who looked, or by the tenant that was looked at.
+    /// Who looked at what: the user's own looks, and those at sessions of the user's tenants.
     Access,
 }
 
@@ -128,11 +128,8 @@ impl Select {
                      AND t.session_id = {{session:UUID}} AND {own})"
                 ),
             ],
-            Relation::Sessions
-            | Relation::SessionParts
-            | Relation::Frames
-            | Relation::Calls
-            | Relation::Access => vec![own.to_owned()],
+            Relation::Access => vec![scope.condition_on_access().to_owned()],
+            Relation::Sessions | Relation::SessionParts | Relation::Frames | Relation::Calls => vec![own.to_owned()],
         };
         Self {
             user: scope.user().key(),

@@ -101,6 +101,21 @@ impl Scope {
         &self.roles
     }
 
+    /// The condition on the access log, under the alias `t`: one's own looks; of others, looks at sessions of one's tenants.
+    /// A row without a session has no tenant, which is not the tenant that has no name.
+    pub(super) fn condition_on_access(&self) -> &'static str {
+        match &self.sight {
+            Sight::Everything => "1",
+            Sight::Some { tenants, .. } if tenants.is_empty() => {
+                "(t.issuer = {scope_issuer:String} AND t.subject = {scope_subject:String})"
+            }
+            Sight::Some { .. } => {
+                "((t.issuer = {scope_issuer:String} AND t.subject = {scope_subject:String}) \
+                 OR (t.tenant IN {scope_tenants:Array(String)} AND t.session_id != toUUID('00000000-0000-0000-0000-000000000000')))"
+            }
+        }
+    }
+
     /// The greatest right.
     pub(super) fn role(&self) -> Role {
         *self.roles.last().expect("Scope::of makes none without a role")
@@ -124,7 +139,7 @@ impl Scope {
     }
 
     /// The condition on a relation with the columns `tenant`, `issuer` and `subject`, under the alias `t` or `f`: constant
-    /// text, over the parameters of [`Scope::parameters`].
+    /// text, over parameters that every `Select` binds.
     pub(super) fn condition(&self, alias: Alias) -> &'static str {
         match (&self.sight, alias) {
             (Sight::Everything, _) => "1",
@@ -200,6 +215,16 @@ mod tests {
         );
         let all = scope(&["audit-a", "staff", "admins"]).expect("an administrator");
         assert_eq!((all.role(), all.condition(Alias::F)), (Role::Administrator, "1"));
+    }
+
+    #[test]
+    fn of_the_access_log_everybody_sees_their_own_looks_and_auditors_those_at_sessions_of_their_tenants() {
+        let viewer = scope(&["staff"]).expect("a viewer");
+        assert!(!viewer.condition_on_access().contains("tenant"));
+        let auditor = scope(&["audit-a"]).expect("an auditor");
+        let condition = auditor.condition_on_access();
+        assert!(condition.contains("scope_subject") && condition.contains("t.session_id != "), "{condition}");
+        assert_eq!(scope(&["admins"]).expect("an administrator").condition_on_access(), "1");
     }
 
     #[test]

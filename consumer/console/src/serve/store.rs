@@ -32,6 +32,9 @@ const LIMITS: [(&str, &str); 6] = [
     ("Code: 396.", "one question may answer"),
 ];
 
+/// What ClickHouse says when it takes no more for the moment: QUOTA_EXCEEDED, TOO_MANY_SIMULTANEOUS_QUERIES.
+const BUSY: [&str; 2] = ["Code: 201.", "Code: 202."];
+
 /// Reads recordings. Cheap to share.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -149,10 +152,13 @@ impl Store {
 
 fn refusal(error: &clickhouse::error::Error) -> Problem {
     use clickhouse::error::Error;
-    if let Error::BadResponse(text) = error
-        && let Some((_, what)) = LIMITS.iter().find(|(code, _)| text.contains(code))
-    {
-        return Problem::TooMuch(what);
+    if let Error::BadResponse(text) = error {
+        if let Some((_, what)) = LIMITS.iter().find(|(code, _)| text.contains(code)) {
+            return Problem::TooMuch(what);
+        }
+        if BUSY.iter().any(|code| text.contains(code)) {
+            return Problem::Away("the database has too much to do; ask again in a moment");
+        }
     }
     // ClickHouse quotes values of a query in some errors, and payloads in none; the log is for the operator.
     tracing::error!(%error, "a query failed");
