@@ -35,6 +35,7 @@
 
 mod clickhouse;
 mod errors;
+#[cfg(feature = "kafka")]
 mod kafka;
 mod reader;
 mod schema_registry;
@@ -48,6 +49,7 @@ mod tests;
 pub use bytesize::ByteSize;
 pub use clickhouse::ClickHouse;
 pub use errors::{Errors, Problem};
+#[cfg(feature = "kafka")]
 pub use kafka::{Kafka, Topics};
 pub use reader::{Environment, Reader, read, read_text, read_text_with};
 pub use schema_registry::SchemaRegistry;
