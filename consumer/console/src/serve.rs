@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use access::AccessLog;
 use config::Config;
+use edge::Strangers;
 use identity::{BrowserSessions, Provider, SignIns};
 use store::Store;
 
@@ -50,7 +51,8 @@ pub enum ServeError {
 struct Console {
     config: Config,
     store: Store,
-    access: AccessLog,
+    access: Arc<AccessLog>,
+    strangers: Arc<Strangers>,
     provider: Provider,
     sessions: BrowserSessions,
     sign_ins: SignIns,
@@ -76,7 +78,8 @@ pub async fn run_on(listener: TcpListener, config: Config, shutdown: Cancellatio
     let acceptor = config.tls.as_ref().map(listen::acceptor).transpose()?;
     let console = Arc::new(Console {
         store: Store::new(&config.clickhouse, config.limits),
-        access: AccessLog::start(&config.access_log),
+        access: Arc::new(AccessLog::start(&config.access_log)),
+        strangers: Arc::new(Strangers::new()),
         provider: Provider::new(config.issuer.clone(), &config.public_url)?,
         sessions: BrowserSessions::new(config.limits.session, config.limits.session_idle),
         sign_ins: SignIns::new(),

@@ -1,6 +1,8 @@
 //! What every request and every answer goes through: an id, the client's address, the security header fields, and the last
 //! look at what leaves.
 
+mod strangers;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
@@ -19,6 +21,8 @@ use super::Console;
 use super::access::{Accounted, Action, Entry, Outcome};
 use super::identity::User;
 use super::problem::Problem;
+
+pub(super) use strangers::Strangers;
 
 /// The longest part of a client's text that the access log keeps, in characters.
 const KEPT: usize = 1024;
@@ -131,6 +135,9 @@ async fn account(console: &Console, asker: &Asker, path: &str, answer: Response)
         false => Outcome::Refused,
     };
     let user = asker.0.user.get().map(Arc::as_ref);
+    if user.is_none() && !console.strangers.is_row(asker.address(), &console.access) {
+        return answer;
+    }
     // What nobody who is known has written is not kept; nor are sign-ins' codes.
     let filter = match user.is_some() && path.starts_with("/api/") {
         true => asker.0.filter.as_str(),

@@ -5,25 +5,29 @@ use serde_json::Value;
 
 use crate::stack::Stack;
 
-const NASTY: [&str; 18] = [
-    "ffffffff-ffff-7fff-bfff-ffffffffffff",
-    "9223372036854775807",
-    "'",
+/// For text, which goes all the way to ClickHouse: what ends a quoted text, by a quote or by an escape; what begins
+/// something else in SQL, in a parameter's place, or on a page; and what is no text.
+const NASTY_TEXT: [&str; 9] = [
     "' OR 1=1 --",
     "\\' OR 1=1 --",
-    "') OR 1=1 --",
-    "{scope_subject:String}",
-    "%",
-    "*/ OR 1 /*",
+    "') UNION ALL SELECT payload FROM frames --",
     "1; DROP TABLE access_log",
-    "' UNION ALL SELECT payload FROM frames --",
+    "{scope_subject:String}",
     "\\",
-    "\\0",
-    "\t",
+    "\\0*/ OR 1 /*%",
+    "<script>alert(1)</script>日本\u{202e}",
     "\0",
-    "<script>alert(1)</script>",
+];
+
+/// For what is parsed before anything is asked: the bounds of what passes, and beyond.
+const NASTY_OTHER: [&str; 7] = [
+    "ffffffff-ffff-7fff-bfff-ffffffffffff",
+    "9223372036854775807",
     "-9223372036854775809",
-    "日本\u{202e}",
+    "' OR 1=1 --",
+    "{scope_subject:String}",
+    "1; DROP TABLE access_log",
+    "\0",
 ];
 
 /// As a query's value is written.
@@ -42,10 +46,10 @@ fn question(path: &str, name: &str, is_path: bool, value: &str, stack: &Stack) -
         .replace("{session}", &filled("session"))
         .replace("{number}", &filled("number"));
     match is_path {
-        true => format!("{at}?text=canary"),
+        true => at,
         // `text` is required where something is searched.
-        false if name == "text" => format!("{at}?text={}", encoded(value)),
-        false => format!("{at}?text=canary&{name}={}", encoded(value)),
+        false if path.ends_with("/search") && name != "text" => format!("{at}?text=canary&{name}={}", encoded(value)),
+        false => format!("{at}?{name}={}", encoded(value)),
     }
 }
 
@@ -66,7 +70,11 @@ async fn no_parameter_changes_what_is_asked() {
         for parameter in &parameters {
             let name = parameter["name"].as_str().expect("a name");
             let is_path = parameter["in"] == "path";
-            questions.extend(NASTY.map(|value| question(path, name, is_path, value, stack)));
+            let nasty = match parameter["schema"]["maxLength"].is_u64() {
+                true => &NASTY_TEXT[..],
+                false => &NASTY_OTHER[..],
+            };
+            questions.extend(nasty.iter().map(|value| question(path, name, is_path, value, stack)));
         }
     }
     let asked = questions.len();
@@ -85,7 +93,7 @@ async fn no_parameter_changes_what_is_asked() {
     }
     let answered = answers.iter().filter(|(answer, _)| answer.status.is_success()).count();
     assert!(
-        asked > 500 && answered > 200,
+        asked > 300 && answered > 120,
         "only {asked} questions were asked, and {answered} answered"
     );
     assert_eq!(stack.number(bobs).await, before);

@@ -140,6 +140,30 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// So many refusals of those whom nobody knows, which have no rows of their own.
+    pub(in crate::serve) fn of_refused_strangers(count: u64) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            issuer: "",
+            subject: "",
+            name: "",
+            email: "",
+            role: "",
+            action: Action::View,
+            outcome: Outcome::Refused,
+            reason: "unauthenticated",
+            tenant: "",
+            session_id: Uuid::nil(),
+            object: "more refusals than have rows of their own",
+            filter: "",
+            rows: count,
+            bytes: 0,
+            client_address: String::new(),
+            user_agent: "",
+            request_id: Uuid::nil(),
+        }
+    }
+
     /// Which parameters, where that is worth keeping.
     pub(in crate::serve) fn with_filter(mut self, filter: &'a str) -> Self {
         self.filter = filter;
