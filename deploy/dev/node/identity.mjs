@@ -68,6 +68,9 @@ const provider = new Provider(issuer, {
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: true },
+    // Programs on machines without a browser (RFC 8628).
+    deviceFlow: { enabled: true },
+    revocation: { enabled: true },
     registration: { enabled: true },
     resourceIndicators: {
       enabled: true,
@@ -85,6 +88,8 @@ const provider = new Provider(issuer, {
   ttl: {
     AccessToken: () => lifetime,
     ClientCredentials: () => lifetime,
+    DeviceCode: () => 600,
+    RefreshToken: () => 86400,
     IdToken: () => lifetime,
     Interaction: () => 600,
     Session: () => 86400,
