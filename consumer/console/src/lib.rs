@@ -1,4 +1,4 @@
-//! `tapedeck serve`: recordings over HTTP, for people and programs.
+//! `tapedeck serve`: recordings over HTTP, for people and programs; and [`command`], the program `tapedeck` as a whole.
 //!
 //! # Life of a look
 //!
@@ -10,7 +10,13 @@
 //!    constants alone; what the client said travels beside it, as parameters.
 //! 4. What a query finds is `Recorded`, which nobody can open. Only the access log can: it writes who saw what, and
 //!    gives the content away when ClickHouse has the row. Where it cannot, the client gets a 503 and nothing else.
-//! 5. Refusals are rows, too. An answer that says neither that it is on the access log nor that it holds nothing recorded
+//! 5. An export is a row before its first byte, and its last bytes wait for a second row that says how much it was and
+//!    what it hashes to.
+//! 6. Refusals are rows, too. An answer that says neither that it is on the access log nor that it holds nothing recorded
 //!    does not leave.
 
+pub mod command;
+mod moment;
 pub mod serve;
+mod show;
+mod text;

@@ -13,6 +13,11 @@ impl Moment {
     pub(crate) fn microseconds(self) -> i64 {
         self.0.as_microsecond()
     }
+
+    /// As the API takes it (RFC 3339).
+    pub(crate) fn written(self) -> String {
+        format!("{:.6}", self.0)
+    }
 }
 
 impl FromStr for Moment {

@@ -4,6 +4,7 @@ mod access;
 mod api;
 pub mod config;
 mod edge;
+mod export;
 mod identity;
 mod listen;
 mod problem;
@@ -25,7 +26,9 @@ use edge::Strangers;
 use identity::{BrowserSessions, Provider, SignIns};
 use store::Store;
 
+pub(crate) use api::{Frame, FramePage, Hit, Page, Session};
 pub use identity::ClientError;
+pub(crate) use listen::serve as listen;
 
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]

@@ -3,13 +3,13 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::serve::{self, config::Config};
 use tapedeck_config::EXIT_BAD_CONFIG;
-use tapedeck_console::serve::{self, config::Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::arguments::Serve;
+use super::arguments::Serve;
 
 /// What is logged unless RUST_LOG says otherwise.
 const LOGGED: &str = "warn,tapedeck_console=info";

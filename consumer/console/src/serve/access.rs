@@ -81,6 +81,11 @@ impl<T> Recorded<Vec<T>> {
 }
 
 impl<T> Recorded<T> {
+    /// Rows that are still to come: who releases them counts them.
+    pub(super) fn to_come(content: T) -> Self {
+        Self { content, rows: 0 }
+    }
+
     /// How many rows it is.
     pub(super) fn rows(&self) -> u64 {
         self.rows

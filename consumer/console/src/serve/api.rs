@@ -3,6 +3,7 @@
 mod access;
 mod calls;
 mod dead_letters;
+mod exports;
 mod facets;
 mod frames;
 mod health;
@@ -29,7 +30,11 @@ use super::Console;
 use super::identity;
 use super::problem::ProblemBody;
 
+pub(crate) use frames::{Frame, FramePage};
+pub(crate) use page::Page;
 pub(super) use pages::{Described, pages};
+pub(crate) use search::Hit;
+pub(crate) use sessions::Session;
 
 /// Cancelled when the server ends: live streams must not keep it.
 #[derive(Clone, Debug)]
@@ -97,6 +102,10 @@ fn described() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(access::list))
         .routes(routes!(dead_letters::list))
         .routes(routes!(health::health))
+        .routes(routes!(exports::of_session))
+        .routes(routes!(exports::of_sessions))
+        .routes(routes!(exports::manifest))
+        .routes(routes!(identity::programs))
         .routes(routes!(identity::sign_in))
         .routes(routes!(identity::callback))
         .routes(routes!(identity::sign_out))

@@ -157,6 +157,7 @@ fn action(path: &str) -> Action {
         _ if path.starts_with("/auth/") => Action::SignIn,
         _ if path.ends_with("/live") => Action::Tail,
         _ if path.ends_with("/search") => Action::Search,
+        _ if path.ends_with("/export") => Action::Export,
         _ if path.contains("/frames") => Action::Replay,
         _ => Action::View,
     }

@@ -3,6 +3,7 @@
 mod browser;
 mod caller;
 mod cookie;
+mod programs;
 mod provider;
 mod sign_in;
 mod token;
@@ -10,6 +11,7 @@ mod user;
 
 pub(super) use browser::BrowserSessions;
 pub(super) use caller::{Caller, same_site};
+pub(super) use programs::{__path_programs, programs};
 pub use provider::ClientError;
 pub(super) use provider::Provider;
 pub(super) use sign_in::{__path_callback, __path_sign_in, __path_sign_out, SignIns, callback, sign_in, sign_out};

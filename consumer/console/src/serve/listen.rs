@@ -48,7 +48,7 @@ pub(super) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, rustls::Error> {
 }
 
 /// Serves until `shutdown`, then lets answers end.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     acceptor: Option<TlsAcceptor>,
     router: Router,

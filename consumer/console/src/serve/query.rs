@@ -146,6 +146,20 @@ impl Select {
         }
     }
 
+    /// All frames of the sessions whose `session_id` another statement finds: whoever may see a session may see all of it.
+    /// The other statement's values come with it, and its conditions, the scope's among them.
+    pub(super) fn frames_of(sessions: Self, columns: &'static str) -> Self {
+        Self {
+            conditions: vec![format!("t.session_id IN ({})", sessions.text())],
+            user: sessions.user,
+            columns,
+            table: Relation::Frames.table(),
+            join: "",
+            rest: "",
+            values: sessions.values,
+        }
+    }
+
     /// What only administrators see, all of it.
     pub(super) fn whole(_: Administrator, scope: &Scope, whole: Whole, columns: &'static str) -> Self {
         Self {

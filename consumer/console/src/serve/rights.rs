@@ -223,7 +223,10 @@ mod tests {
         assert!(!viewer.condition_on_access().contains("tenant"));
         let auditor = scope(&["audit-a"]).expect("an auditor");
         let condition = auditor.condition_on_access();
-        assert!(condition.contains("scope_subject") && condition.contains("t.session_id != "), "{condition}");
+        assert!(
+            condition.contains("scope_subject") && condition.contains("t.session_id != "),
+            "{condition}"
+        );
         assert_eq!(scope(&["admins"]).expect("an administrator").condition_on_access(), "1");
     }
 

@@ -4,6 +4,7 @@ mod gates;
 
 use std::time::Duration;
 
+use clickhouse::query::{BytesCursor, Query, RowCursor};
 use clickhouse::{Client, Row, RowOwned, RowRead};
 use secrecy::ExposeSecret as _;
 use tapedeck_config::ClickHouse;
@@ -42,6 +43,7 @@ pub(super) struct Store {
     limits: Limits,
     queries: Gates,
     streams: Gates,
+    exports: Gates,
 }
 
 /// The client without its settings in Debug: there is a password among them.
@@ -84,6 +86,7 @@ impl Store {
             limits,
             queries: Gates::new(limits.queries_per_user),
             streams: Gates::new(limits.streams_per_user),
+            exports: Gates::new(limits.exports_per_user),
         }
     }
 
@@ -115,10 +118,7 @@ impl Store {
         let _pass = waits
             .await
             .map_err(|_| Problem::TooMany("your other questions are still being answered; ask fewer at once"))?;
-        let mut query = self.client.0.query(&select.text());
-        for (name, value) in select.values() {
-            query = query.param(name, value);
-        }
+        let query = self.query(select);
         let read = async {
             let mut cursor = query.fetch::<R>()?;
             let (mut rows, mut size) = (Vec::new(), 0);
@@ -140,6 +140,60 @@ impl Store {
         }
     }
 
+    fn query(&self, select: &Select) -> Query {
+        let mut query = self.client.0.query(&select.text());
+        for (name, value) in select.values() {
+            query = query.param(name, value);
+        }
+        query
+    }
+
+    /// A query that reads as much as there is, in ClickHouse's bounded memory: what it sorts goes to disk beyond that.
+    fn export(&self, select: &Select) -> Query {
+        let seconds = self.limits.export_time.as_secs_f64();
+        self.query(select)
+            .with_setting("max_execution_time", format!("{seconds:.3}"))
+            .with_setting("max_rows_to_read", "0")
+            .with_setting("max_bytes_to_read", "0")
+            .with_setting("max_bytes_before_external_sort", (self.limits.memory / 4).to_string())
+            .with_setting("max_block_size", "8192")
+            // As the API has times and numbers.
+            .with_setting("date_time_output_format", "iso")
+            .with_setting("output_format_json_quote_64bit_integers", "0")
+            // The same question is to give the same bytes: an export that broke off goes on where it was.
+            .with_setting("output_format_parallel_formatting", "0")
+            .with_setting("output_format_parquet_parallel_encoding", "0")
+    }
+
+    /// An export's rows as ClickHouse writes them in a format.
+    ///
+    /// # Errors
+    /// A statement that cannot be sent. What ClickHouse says of it comes with the rows.
+    pub(super) fn bytes(&self, select: &Select, format: &'static str) -> Result<Recorded<BytesCursor>, Problem> {
+        let cursor = self.export(select).fetch_bytes(format);
+        cursor.map(Recorded::to_come).map_err(|error| refusal(&error))
+    }
+
+    /// An export's rows.
+    ///
+    /// # Errors
+    /// As [`Store::bytes`].
+    pub(super) fn row_by_row<R: Row>(&self, select: &Select) -> Result<Recorded<RowCursor<R>>, Problem> {
+        let cursor = self.export(select).fetch::<R>();
+        cursor.map(Recorded::to_come).map_err(|error| refusal(&error))
+    }
+
+    /// Room for one more export of a user.
+    ///
+    /// # Errors
+    /// [`Problem::TooMany`].
+    pub(super) fn exporting(&self, user: &str) -> Result<Pass, Problem> {
+        let pass = self.exports.try_enter(user);
+        pass.ok_or(Problem::TooMany(
+            "you have too many exports under way; wait for one to end",
+        ))
+    }
+
     /// Room for one more live stream of a user.
     ///
     /// # Errors
@@ -150,7 +204,7 @@ impl Store {
     }
 }
 
-fn refusal(error: &clickhouse::error::Error) -> Problem {
+pub(super) fn refusal(error: &clickhouse::error::Error) -> Problem {
     use clickhouse::error::Error;
     if let Error::BadResponse(text) = error {
         if let Some((_, what)) = LIMITS.iter().find(|(code, _)| text.contains(code)) {

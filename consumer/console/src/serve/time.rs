@@ -8,14 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Microseconds since 1970: what ClickHouse gives and takes. Read from it as a number, shown to clients as RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Time(i64);
+pub(crate) struct Time(i64);
 
 impl Time {
     pub(super) fn now() -> Self {
         Self(Timestamp::now().as_microsecond())
     }
 
-    pub(super) fn microseconds(self) -> i64 {
+    pub(crate) fn microseconds(self) -> i64 {
         self.0
     }
 
@@ -42,9 +42,14 @@ impl Serialize for Time {
 }
 
 impl<'de> Deserialize<'de> for Time {
-    /// From a database row.
+    /// From a database row, or from the API's own JSON.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        i64::deserialize(deserializer).map(Self)
+        if !deserializer.is_human_readable() {
+            return i64::deserialize(deserializer).map(Self);
+        }
+        let text = String::deserialize(deserializer)?;
+        let time = text.parse::<Timestamp>().map_err(D::Error::custom)?;
+        Ok(Self(time.as_microsecond()))
     }
 }
 

@@ -153,7 +153,10 @@ async fn many_looks_at_once_are_a_row_each() {
     let answers = futures_util::future::join_all(looks).await;
     assert!(answers.iter().any(|answer| answer.status == StatusCode::OK));
     for answer in &answers {
-        let (rows, allowed) = (row(stack, answer, "1").await, row(stack, answer, "outcome = 'allowed'").await);
+        let (rows, allowed) = (
+            row(stack, answer, "1").await,
+            row(stack, answer, "outcome = 'allowed'").await,
+        );
         match answer.status {
             StatusCode::OK => assert_eq!((rows, allowed), (1, 1)),
             // Too much at once for one user.

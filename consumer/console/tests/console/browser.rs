@@ -80,7 +80,14 @@ impl Browser {
 
     /// Signs in at the console as a person does, up to where the console sends the browser afterwards.
     pub(crate) async fn sign_in(&mut self, console: &str, login: &str) -> Answer {
-        let mut url = Url::parse(&format!("{console}/auth/sign-in?return_to=/api/v1/me")).expect("a URL");
+        self.walk(&format!("{console}/auth/sign-in?return_to=/api/v1/me"), login)
+            .await
+    }
+
+    /// Goes from page to page as a person does who wants to sign in, up to the answer of a callback, or a page on which
+    /// nothing is left to be filled in.
+    pub(crate) async fn walk(&mut self, from: &str, login: &str) -> Answer {
+        let mut url = Url::parse(from).expect("a URL");
         let (mut method, mut body) = (Method::GET, None);
         for _page in 0..20 {
             let answer = self.request(method, &url, &[], body.take()).await;
@@ -93,7 +100,7 @@ impl Browser {
                 method = Method::GET;
                 continue;
             }
-            if was_callback {
+            if was_callback || !answer.body.contains("<form") {
                 return answer;
             }
             assert!(

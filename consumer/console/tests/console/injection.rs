@@ -44,7 +44,8 @@ fn question(path: &str, name: &str, is_path: bool, value: &str, stack: &Stack) -
     };
     let at = path
         .replace("{session}", &filled("session"))
-        .replace("{number}", &filled("number"));
+        .replace("{number}", &filled("number"))
+        .replace("{export}", &filled("export"));
     match is_path {
         true => at,
         // `text` is required where something is searched.

@@ -1,7 +1,10 @@
 //! The console on real parts: ClickHouse, the identity provider, and HTTP as browsers and programs speak it.
 
 mod access_log;
+mod archive;
 mod browser;
+mod command_line;
+mod exports;
 mod injection;
 mod reading;
 mod recordings;

@@ -24,7 +24,7 @@ impl Recordings {
 pub(crate) const CALLS: u64 = 5;
 
 /// Seconds since 1970, a while ago.
-fn then(minutes: u64) -> u64 {
+pub(crate) fn then(minutes: u64) -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.expect("a clock that is set").as_secs() - minutes * 60
 }
@@ -43,7 +43,7 @@ pub(crate) async fn record(client: &Client, issuer: &str) -> Recordings {
     recordings
 }
 
-fn id(seconds: u64) -> Uuid {
+pub(crate) fn id(seconds: u64) -> Uuid {
     Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, 0))
 }
 
@@ -92,7 +92,7 @@ pub(crate) async fn add_frame(client: &Client, issuer: &str, session: Uuid, numb
     .await;
 }
 
-async fn insert(client: &Client, rows: &[serde_json::Value]) {
+pub(crate) async fn insert(client: &Client, rows: &[serde_json::Value]) {
     let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
     let mut insert = client
         .insert_formatted_with("INSERT INTO frames FORMAT JSONEachRow")

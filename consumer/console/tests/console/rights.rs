@@ -15,7 +15,11 @@ fn expected(operation: &str) -> [u16; 5] {
     match operation {
         "get_me" | "list_sessions" | "list_calls" | "search" | "list_facets" | "get_statistics" | "list_access"
         | "get_health" | "tail_sessions" => [401, 403, 200, 200, 200],
-        "get_session" | "list_frames" | "get_frame" | "list_session_calls" | "tail_session" => {
+        "export_sessions" => [401, 403, 200, 200, 200],
+        // Nobody has exported anything by that id.
+        "get_export" => [401, 403, 404, 404, 404],
+        "get_programs" => [200; 5],
+        "export_session" | "get_session" | "list_frames" | "get_frame" | "list_session_calls" | "tail_session" => {
             [401, 403, 404, 404, 200]
         }
         "list_dead_letters" => [401, 403, 403, 403, 200],
@@ -59,14 +63,17 @@ async fn ask(stack: &Stack, asker: Option<&str>, method: Method, path: &str) -> 
 }
 
 fn filled_in(path: &str, session: Uuid) -> String {
-    path.replace("{session}", &session.to_string()).replace("{number}", "1") + "?text=canary"
+    path.replace("{session}", &session.to_string())
+        .replace("{number}", "1")
+        .replace("{export}", &session.to_string())
+        + "?text=canary"
 }
 
 #[tokio::test]
 async fn every_operation_answers_every_role_as_it_may() {
     let stack = Stack::get().await;
     let operations = operations();
-    assert!(operations.len() >= 18, "the description lists them all");
+    assert!(operations.len() >= 22, "the description lists them all");
     for (id, method, path) in operations {
         let path = filled_in(&path, stack.recordings.bob);
         for (asker, expected) in ASKERS.into_iter().zip(expected(&id)) {

@@ -140,17 +140,30 @@ impl Stack {
 
     /// [`Stack::serve`] under another name.
     pub(crate) fn serve_at(&self, listener: TcpListener, url: &str, access_log: &str, more: &str) {
+        self.serve_all(listener, url, &self.database, access_log, more);
+    }
+
+    /// [`Stack::serve`] over another database.
+    pub(crate) fn serve_database(&self, listener: TcpListener, database: &str) {
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        self.serve_all(listener, &url, database, &self.clickhouse.url(), "");
+    }
+
+    fn serve_all(&self, listener: TcpListener, url: &str, database: &str, access_log: &str, more: &str) {
+        // A question about limits brings its own.
+        let limits = match more.contains("[limits]") {
+            true => "",
+            false => "[limits]\nexports_per_user = 64\n",
+        };
         let text = format!(
             "listen = \"127.0.0.1:0\"\npublic_url = \"{url}\"\n\
-             [clickhouse]\nurl = \"{}\"\ndatabase = \"{}\"\n\
-             [access_log]\nurl = \"{access_log}\"\ndatabase = \"{}\"\n\
+             [clickhouse]\nurl = \"{}\"\ndatabase = \"{database}\"\n\
+             [access_log]\nurl = \"{access_log}\"\ndatabase = \"{database}\"\n\
              [issuer]\nurl = \"{}\"\nclient_id = \"{}\"\nclient_secret = {{ env = \"SECRET\" }}\naudience = \"{AUDIENCE}\"\n\
              scopes = [\"profile\", \"email\", \"groups\"]\n\
              [roles]\nviewer = \"staff\"\nadministrator = \"admins\"\n\
-             [[roles.auditor]]\ngroups = \"audit-a\"\ntenants = \"a\"\n{more}",
+             [[roles.auditor]]\ngroups = \"audit-a\"\ntenants = \"a\"\n{limits}{more}",
             self.clickhouse.url(),
-            self.database,
-            self.database,
             self.identity.issuer(),
             self.client.0,
         );
@@ -177,7 +190,12 @@ impl Stack {
 
     /// [`Stack::ask`] with header fields.
     pub(crate) async fn ask_with(&self, user: Option<&str>, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let mut request = http().get(format!("{}{path}", self.url));
+        self.ask_at(&self.url, user, path, fields).await
+    }
+
+    /// [`Stack::ask_with`] at another console.
+    pub(crate) async fn ask_at(&self, url: &str, user: Option<&str>, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut request = http().get(format!("{url}{path}"));
         if let Some(user) = user {
             request = request.header(AUTHORIZATION, format!("Bearer {}", self.tokens[user]));
         }
@@ -185,6 +203,13 @@ impl Stack {
             request = request.header(*name, *value);
         }
         answer(request).await
+    }
+
+    /// The database itself, past the console.
+    pub(crate) fn direct(&self) -> Client {
+        Client::default()
+            .with_url(self.clickhouse.url())
+            .with_database(&self.database)
     }
 
     /// A folder for files of tests.
@@ -198,9 +223,7 @@ impl Stack {
 
     /// A number that ClickHouse counts, past the console.
     pub(crate) async fn number(&self, sql: &str) -> u64 {
-        let client = Client::default()
-            .with_url(self.clickhouse.url())
-            .with_database(&self.database);
+        let client = self.direct();
         let sql = format!("SELECT toUInt64(assumeNotNull(({sql})))");
         client.query(&sql).fetch_one::<u64>().await.expect("a number")
     }

@@ -1,15 +1,16 @@
 use anyhow::Context as _;
 use clickhouse::Client;
 
-use crate::arguments::Connection;
+use crate::command::arguments::Direct;
 
 /// A connection. All but `deadletters retry` only reads.
 pub(crate) struct Database(Client);
 
 impl Database {
-    pub(crate) fn new(connection: &Connection) -> anyhow::Result<Self> {
+    pub(crate) fn new(connection: &Direct) -> anyhow::Result<Self> {
+        let url = connection.clickhouse.as_ref().context("--clickhouse is missing")?;
         let mut client = Client::default()
-            .with_url(connection.clickhouse.as_str().trim_end_matches('/'))
+            .with_url(url.as_str().trim_end_matches('/'))
             .with_database(&connection.database)
             .with_user(&connection.clickhouse_user);
         let password = match &connection.password_file {

@@ -1,19 +1,17 @@
-//! `tapedeck replay`: one session, frame by frame, in the order of their numbers within the session.
-
-mod show;
+//! `tapedeck replay --clickhouse URL`: one session, frame by frame, in the order of their numbers within the session.
 
 use std::io::Write;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::arguments::Replay;
-use crate::database::Database;
-use crate::json;
+use super::Database;
+use crate::command::arguments::Replay;
+use crate::command::json;
+use crate::command::replay::Pace;
+use crate::show::{self, Heading, Shown, View};
 
 /// A row of `frames`, without what only proofs need. Times are microseconds since 1970.
 #[derive(Debug, Row, Serialize, Deserialize)]
@@ -66,6 +64,47 @@ pub(crate) struct Frame {
     payload: String,
 }
 
+impl Frame {
+    fn view(&self) -> View<'_> {
+        View {
+            number: self.session_seq,
+            time: self.time,
+            kind: &self.kind,
+            direction: &self.direction,
+            ended: &self.ended,
+            rpc_kind: &self.rpc_kind,
+            rpc_method: &self.rpc_method,
+            rpc_id: &self.rpc_id,
+            rpc_name: &self.rpc_name,
+            rpc_error_code: self.rpc_error_code,
+            rpc_is_error: self.rpc_is_error,
+            http_method: &self.http_method,
+            http_status: self.http_status,
+            content_type: &self.content_type,
+            decision_rule: &self.decision_rule,
+            part_index: self.part_index,
+            part_last: self.part_last,
+            payload: &self.payload,
+            payload_size: self.payload_size,
+            redaction: &self.redaction,
+            redaction_reason: &self.redaction_reason,
+            redaction_rules: &self.redaction_rules,
+            truncated: self.truncated,
+            verdict: &self.verdict,
+        }
+    }
+
+    fn heading(&self) -> Heading<'_> {
+        Heading {
+            started: self.time,
+            user: [&self.principal_email, &self.principal_name, &self.subject],
+            target: &self.target,
+            client_address: &self.client_address,
+            is_shared: self.session_shared,
+        }
+    }
+}
+
 const COLUMNS: &str = "session_seq, toUnixTimestamp64Micro(frames.time) AS time, toString(kind) AS kind, \
     toString(direction) AS direction, toString(ended) AS ended, toString(exchange_id) AS exchange_id, \
     toString(segment_id) AS segment_id, seq, toString(writer_id) AS writer_id, writer_seq, toString(tenant) AS tenant, \
@@ -94,10 +133,13 @@ pub(crate) async fn replay(database: &Database, what: &Replay, out: &mut impl Wr
         .bind(what.session.to_string())
         .fetch::<Frame>()
         .context("reading frames from ClickHouse")?;
-    let mut shown = show::Shown::default();
+    let mut shown = Shown::default();
     let mut pace: Option<Pace> = None;
     let mut found = false;
     while let Some(frame) = rows.next().await.context("reading frames from ClickHouse")? {
+        if !found && !what.json {
+            show::heading(&frame.heading(), out)?;
+        }
         found = true;
         if let Some(speed) = what.speed {
             out.flush()?;
@@ -108,7 +150,7 @@ pub(crate) async fn replay(database: &Database, what: &Replay, out: &mut impl Wr
         if what.json {
             json::line(&frame, out)?;
         } else {
-            shown.frame(&frame, what.full, out)?;
+            shown.frame(&frame.view(), what.full, out)?;
         }
     }
     if !what.json {
@@ -123,26 +165,4 @@ fn start(session: Uuid) -> i64 {
         let (seconds, nanoseconds) = timestamp.to_unix();
         seconds as i64 * 1_000_000 + i64::from(nanoseconds) / 1000
     })
-}
-
-/// Frames at the distance at which they were recorded, divided by the speed.
-struct Pace {
-    begun: Instant,
-    first: i64,
-    speed: f64,
-}
-
-impl Pace {
-    fn new(first: i64, speed: f64) -> Self {
-        Self {
-            begun: Instant::now(),
-            first,
-            speed,
-        }
-    }
-
-    async fn wait_for(&self, time: i64) {
-        let microseconds = (time - self.first).max(0) as f64 / self.speed;
-        tokio::time::sleep_until(self.begun + Duration::from_secs_f64(microseconds / 1e6)).await;
-    }
 }

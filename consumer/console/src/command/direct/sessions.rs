@@ -1,16 +1,15 @@
-//! `tapedeck sessions`.
+//! `tapedeck sessions --clickhouse URL`.
 
 use std::io::Write;
 
 use anyhow::Context as _;
 use clickhouse::Row;
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::{Deserialize, Serialize};
 
-use crate::arguments::Filter;
-use crate::database::Database;
-use crate::text::{bytes, printable, span};
-use crate::{json, moment};
+use super::Database;
+use crate::command::arguments::Sessions;
+use crate::command::json;
+use crate::command::table::{self, Line};
 
 /// A row of `sessions_v`. Times are microseconds since 1970.
 #[derive(Debug, Row, Serialize, Deserialize)]
@@ -36,12 +35,31 @@ pub(crate) struct Session {
     shared: bool,
 }
 
+impl Session {
+    fn line(&self) -> Line<'_> {
+        Line {
+            id: self.session_id.clone(),
+            started: self.start,
+            latest: self.last,
+            user: [&self.principal_email, &self.principal_name, &self.subject],
+            is_shared: self.shared,
+            target: &self.target,
+            calls: self.calls,
+            errors: self.errors,
+            frames: self.frames,
+            bytes: self.bytes,
+            names: &self.names,
+        }
+    }
+}
+
 const COLUMNS: &str = "toString(session_id) AS session_id, toString(tenant) AS tenant, \
     toUnixTimestamp64Micro(session_start) AS start, toUnixTimestamp64Micro(last_time) AS last, \
     toString(target) AS target, issuer, subject, principal_name, principal_email, client_id, client_name, client_addresses, \
     revision, frames, calls, errors, bytes, names, shared = 1 AS shared";
 
-pub(crate) async fn list(database: &Database, filter: &Filter, out: &mut impl Write) -> anyhow::Result<()> {
+pub(crate) async fn list(database: &Database, which: &Sessions, out: &mut impl Write) -> anyhow::Result<()> {
+    let filter = &which.filter;
     let mut conditions = Vec::new();
     // The start is what the table is ordered by: it goes in before the rows are folded.
     if filter.since.is_some() {
@@ -66,7 +84,7 @@ pub(crate) async fn list(database: &Database, filter: &Filter, out: &mut impl Wr
     };
     let sql = format!(
         "SELECT {COLUMNS} FROM sessions_v WHERE {condition} ORDER BY session_start DESC, session_id DESC LIMIT {}",
-        filter.limit
+        which.limit
     );
     let mut query = database.query(&sql);
     for moment in [filter.since, filter.until].into_iter().flatten() {
@@ -76,57 +94,9 @@ pub(crate) async fn list(database: &Database, filter: &Filter, out: &mut impl Wr
         query = query.bind(text.as_str());
     }
     let sessions: Vec<Session> = query.fetch_all().await.context("reading sessions from ClickHouse")?;
-    if filter.json {
+    if which.json {
         return sessions.iter().try_for_each(|session| json::line(session, out));
     }
-    table(&sessions, out)
-}
-
-fn table(sessions: &[Session], out: &mut impl Write) -> anyhow::Result<()> {
-    if sessions.is_empty() {
-        writeln!(out, "No session fits.")?;
-        return Ok(());
-    }
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
-        "SESSION", "BEGUN", "LASTED", "USER", "TARGET", "CALLS", "ERRORS", "FRAMES", "SIZE", "USED",
-    ]);
-    for session in sessions {
-        let user = [&session.principal_email, &session.principal_name, &session.subject];
-        let user = user
-            .into_iter()
-            .find(|text| !text.is_empty())
-            .map_or("-", String::as_str);
-        table.add_row([
-            session.session_id.clone(),
-            moment::display(session.start),
-            span(session.last - session.start),
-            printable(user) + if session.shared { " (shared)" } else { "" },
-            printable(&session.target),
-            session.calls.to_string(),
-            session.errors.to_string(),
-            session.frames.to_string(),
-            bytes(session.bytes),
-            names(&session.names),
-        ]);
-    }
-    for line in table.lines() {
-        writeln!(out, "{}", line.trim())?;
-    }
-    Ok(())
-}
-
-fn names(names: &[String]) -> String {
-    const SHOWN: usize = 4;
-    let mut sorted: Vec<String> = names.iter().map(|name| printable(name)).collect();
-    sorted.sort();
-    let more = sorted.len().saturating_sub(SHOWN);
-    sorted.truncate(SHOWN);
-    if more > 0 {
-        sorted.push(format!("+{more}"));
-    }
-    sorted.join(", ")
+    let lines: Vec<Line<'_>> = sessions.iter().map(Session::line).collect();
+    Ok(table::sessions(&lines, out)?)
 }

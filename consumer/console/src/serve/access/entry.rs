@@ -16,6 +16,7 @@ pub(in crate::serve) enum Action {
     Search,
     Replay,
     Tail,
+    Export,
     SignIn,
     SignOut,
 }
@@ -138,6 +139,12 @@ impl<'a> Entry<'a> {
             user_agent: asker.user_agent(),
             request_id: asker.id(),
         }
+    }
+
+    /// That it did not end well, and why.
+    pub(in crate::serve) fn failed(mut self, reason: &'a str) -> Self {
+        (self.outcome, self.reason) = (Outcome::Failed, reason);
+        self
     }
 
     /// So many refusals of those whom nobody knows, which have no rows of their own.

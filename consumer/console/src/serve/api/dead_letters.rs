@@ -94,6 +94,8 @@ pub(super) async fn list(
         .rest("ORDER BY t.kafka_time DESC, t.kafka_partition DESC, t.kafka_offset DESC LIMIT {limit:UInt32}")
         .bind("limit", limit as u64 + 1);
     let found = console.store.rows::<DeadLetter>(&select).await?;
-    let found = found.page(limit, |one| (Moment(one.time.microseconds()), one.partition, one.offset));
+    let found = found.page(limit, |one| {
+        (Moment(one.time.microseconds()), one.partition, one.offset)
+    });
     answer(&console.access, &caller, &look, found).await
 }

@@ -18,6 +18,7 @@ use crate::serve::problem::{Problem, ProblemBody};
 use crate::serve::query::{Relation, Select};
 use crate::serve::rights::Scope;
 use crate::serve::time::Time;
+use crate::show::View;
 
 /// Frames on a page, at most.
 const MOST: u32 = 2000;
@@ -26,83 +27,115 @@ const PAGE_BYTES: u64 = 8 << 20;
 /// Bytes of one payload on a page, unless the client says otherwise.
 const PAYLOAD_SHOWN: u64 = 64 << 10;
 /// Nothing that was recorded is longer: 16 MiB are the most that is kept of a message.
-const PAYLOAD_WHOLE: u64 = 16 << 20;
+pub(super) const PAYLOAD_WHOLE: u64 = 16 << 20;
 
 /// One JSON-RPC message in one direction, or one event of the recorder.
 #[derive(Clone, Debug, Row, Serialize, Deserialize, ToSchema)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// Number in the session, from 1.
-    pub(super) session_seq: u64,
+    pub(crate) session_seq: u64,
     /// The proxy's wall clock.
     #[schema(value_type = String, format = DateTime)]
-    time: Time,
+    pub(crate) time: Time,
     /// message, exchange_start, exchange_end, refused, gap, undecodable, …
-    kind: String,
+    pub(crate) kind: String,
     /// to_target, to_client, none.
-    direction: String,
+    pub(crate) direction: String,
     /// How the exchange ended, where this frame says it.
-    ended: String,
+    pub(crate) ended: String,
     /// One HTTP request and all that comes back on it.
     #[serde(with = "clickhouse::serde::uuid")]
     #[schema(value_type = Uuid)]
-    exchange_id: Uuid,
+    pub(crate) exchange_id: Uuid,
     /// Segment of the frame.
     #[serde(with = "clickhouse::serde::uuid")]
     #[schema(value_type = Uuid)]
-    segment_id: Uuid,
+    pub(crate) segment_id: Uuid,
     /// Number in the segment.
-    seq: i64,
+    pub(crate) seq: i64,
     /// request, response, error, notification, batch, none.
-    rpc_kind: String,
+    pub(crate) rpc_kind: String,
     /// JSON-RPC method; in an answer, that of its request.
-    rpc_method: String,
+    pub(crate) rpc_method: String,
     /// JSON-RPC id as sent, as JSON text.
-    rpc_id: String,
+    pub(crate) rpc_id: String,
     /// Tool, prompt or resource URI.
-    rpc_name: String,
+    pub(crate) rpc_name: String,
     /// `error.code`; 0 for none.
-    rpc_error_code: i64,
+    pub(crate) rpc_error_code: i64,
     /// `result.isError`.
-    rpc_is_error: bool,
+    pub(crate) rpc_is_error: bool,
     /// Method of the exchange.
-    http_method: String,
+    pub(crate) http_method: String,
     /// Status of the answer; 0 for none.
-    http_status: i32,
+    pub(crate) http_status: i32,
     /// Content-Type of this message.
-    content_type: String,
+    pub(crate) content_type: String,
     /// `event` of the server-sent event.
-    sse_event: String,
+    pub(crate) sse_event: String,
     /// `id` of the server-sent event.
-    sse_id: String,
+    pub(crate) sse_id: String,
     /// The proxy's rule or reason, where it decided something.
-    decision_rule: String,
+    pub(crate) decision_rule: String,
     /// Position in a message that was split, from 0.
-    part_index: i32,
+    pub(crate) part_index: i32,
     /// The last part of its message, or the only one.
-    part_last: bool,
+    pub(crate) part_last: bool,
     /// Bytes of the payload as sent.
-    payload_size: i64,
+    pub(crate) payload_size: i64,
     /// The redacted body, or event data; cut where it is longer than was asked for.
-    payload: String,
+    pub(crate) payload: String,
     /// Bytes of the redacted payload; more than `payload` has where it was cut.
-    payload_stored: u64,
+    pub(crate) payload_stored: u64,
     /// none, unchanged, masked, dropped, joined, erased.
-    redaction: String,
+    pub(crate) redaction: String,
     /// Why a payload was dropped.
-    redaction_reason: String,
+    pub(crate) redaction_reason: String,
     /// Rules that masked something.
-    redaction_rules: Vec<String>,
+    pub(crate) redaction_rules: Vec<String>,
     /// A part of a message whose rest never came.
-    truncated: bool,
+    pub(crate) truncated: bool,
     /// intact, tampered, fork, undecodable.
-    verdict: String,
+    pub(crate) verdict: String,
     /// Frames that a gap stands for.
-    gap_frames: i64,
+    pub(crate) gap_frames: i64,
     /// Hash over the frame as recorded, chained over its segment; hexadecimal.
-    frame_hash: String,
+    pub(crate) frame_hash: String,
 }
 
-const COLUMNS: &str = "t.session_seq AS session_seq, toUnixTimestamp64Micro(t.time) AS time, toString(t.kind) AS kind, \
+impl Frame {
+    /// As far as it is shown in a terminal.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            number: self.session_seq,
+            time: self.time.microseconds(),
+            kind: &self.kind,
+            direction: &self.direction,
+            ended: &self.ended,
+            rpc_kind: &self.rpc_kind,
+            rpc_method: &self.rpc_method,
+            rpc_id: &self.rpc_id,
+            rpc_name: &self.rpc_name,
+            rpc_error_code: self.rpc_error_code,
+            rpc_is_error: self.rpc_is_error,
+            http_method: &self.http_method,
+            http_status: self.http_status,
+            content_type: &self.content_type,
+            decision_rule: &self.decision_rule,
+            part_index: self.part_index,
+            part_last: self.part_last,
+            payload: &self.payload,
+            payload_size: self.payload_size,
+            redaction: &self.redaction,
+            redaction_reason: &self.redaction_reason,
+            redaction_rules: &self.redaction_rules,
+            truncated: self.truncated,
+            verdict: &self.verdict,
+        }
+    }
+}
+
+pub(super) const COLUMNS: &str = "t.session_seq AS session_seq, toUnixTimestamp64Micro(t.time) AS time, toString(t.kind) AS kind, \
     toString(t.direction) AS direction, toString(t.ended) AS ended, t.exchange_id AS exchange_id, \
     t.segment_id AS segment_id, t.seq AS seq, toString(t.rpc_kind) AS rpc_kind, toString(t.rpc_method) AS rpc_method, \
     t.rpc_id AS rpc_id, toString(t.rpc_name) AS rpc_name, t.rpc_error_code AS rpc_error_code, \
@@ -116,13 +149,13 @@ const COLUMNS: &str = "t.session_seq AS session_seq, toUnixTimestamp64Micro(t.ti
     lower(hex(t.frame_hash)) AS frame_hash";
 
 /// Frames of a session in their order.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct FramePage {
-    items: Vec<Frame>,
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct FramePage {
+    pub(crate) items: Vec<Frame>,
     /// What to ask for as `after` to go on; none at the end of what there is now.
-    next: Option<u64>,
+    pub(crate) next: Option<u64>,
     /// Frames of the session so far.
-    total: u64,
+    pub(crate) total: u64,
 }
 
 /// Which frames of a session.

@@ -9,13 +9,13 @@ use crate::serve::access::Recorded;
 use crate::serve::time::is_known;
 
 /// One page of a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Page<T> {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Page<T> {
     /// What is on it. May be fewer than asked for although there are more: `next` decides.
-    pub(super) items: Vec<T>,
+    pub(crate) items: Vec<T>,
     /// The cursor of the next page; none on the last.
     #[schema(value_type = Option<String>)]
-    pub(super) next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 impl<T> Recorded<Vec<T>> {

@@ -26,38 +26,38 @@ const SEARCHED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A frame that holds the text.
 #[derive(Clone, Debug, Row, Serialize, Deserialize, ToSchema)]
-pub(super) struct Hit {
+pub(crate) struct Hit {
     /// The session; nil for what belongs to none.
     #[serde(with = "clickhouse::serde::uuid")]
     #[schema(value_type = Uuid)]
-    session_id: Uuid,
+    pub(crate) session_id: Uuid,
     /// The frame's number in the session.
-    session_seq: u64,
+    pub(crate) session_seq: u64,
     /// Segment of the frame.
     #[serde(with = "clickhouse::serde::uuid")]
     #[schema(value_type = Uuid)]
-    segment_id: Uuid,
+    pub(crate) segment_id: Uuid,
     /// Number in the segment.
-    seq: i64,
+    pub(crate) seq: i64,
     /// The proxy's wall clock.
     #[schema(value_type = String, format = DateTime)]
-    time: Time,
+    pub(crate) time: Time,
     /// Tenant of the caller.
-    tenant: String,
+    pub(crate) tenant: String,
     /// Name of the MCP server.
-    target: String,
+    pub(crate) target: String,
     /// `sub` of the caller's token.
-    subject: String,
+    pub(crate) subject: String,
     /// to_target, to_client, none.
-    direction: String,
+    pub(crate) direction: String,
     /// JSON-RPC method.
-    method: String,
+    pub(crate) method: String,
     /// Tool, prompt or resource URI.
-    name: String,
+    pub(crate) name: String,
     /// The text, with what stands before and after it.
-    excerpt: String,
+    pub(crate) excerpt: String,
     /// Where in the excerpt the text begins, in characters from 0.
-    excerpt_at: u64,
+    pub(crate) excerpt_at: u64,
 }
 
 const COLUMNS: &str = "t.session_id AS session_id, t.session_seq AS session_seq, t.segment_id AS segment_id, t.seq AS seq, \

@@ -19,6 +19,7 @@ use crate::serve::problem::{Problem, ProblemBody};
 use crate::serve::query::{Relation, Select};
 use crate::serve::rights::Scope;
 use crate::serve::time::Time;
+use crate::show::Heading;
 
 /// Sessions on a page, at most.
 const MOST: u32 = 200;
@@ -29,49 +30,62 @@ const STEPS: usize = 8;
 
 /// What one client did in one sitting.
 #[derive(Clone, Debug, Row, Serialize, Deserialize, ToSchema)]
-pub(super) struct Session {
+pub(crate) struct Session {
     /// Names the session; its start is in it.
     #[serde(with = "clickhouse::serde::uuid")]
     #[schema(value_type = Uuid)]
-    pub(super) session_id: Uuid,
+    pub(crate) session_id: Uuid,
     /// Tenant of the caller.
-    pub(super) tenant: String,
+    pub(crate) tenant: String,
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
-    pub(super) started: Time,
+    pub(crate) started: Time,
     /// Time of its latest frame.
     #[schema(value_type = String, format = DateTime)]
-    pub(super) latest: Time,
+    pub(crate) latest: Time,
     /// Name of the MCP server.
-    pub(super) target: String,
+    pub(crate) target: String,
     /// `iss` of the caller's token.
-    pub(super) issuer: String,
+    pub(crate) issuer: String,
     /// `sub` of the caller's token; empty where nobody was known.
-    pub(super) subject: String,
+    pub(crate) subject: String,
     /// Name of the caller.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// E-mail address of the caller.
-    pub(super) email: String,
+    pub(crate) email: String,
     /// OAuth client id.
-    pub(super) client_id: String,
+    pub(crate) client_id: String,
     /// What the client calls itself; nobody has verified it.
-    pub(super) client_name: String,
+    pub(crate) client_name: String,
     /// Addresses that the client came from.
-    pub(super) client_addresses: Vec<String>,
+    pub(crate) client_addresses: Vec<String>,
     /// MCP revision.
-    pub(super) revision: String,
+    pub(crate) revision: String,
     /// Frames so far.
-    pub(super) frames: u64,
+    pub(crate) frames: u64,
     /// Requests to the target so far.
-    pub(super) calls: u64,
+    pub(crate) calls: u64,
     /// Errors, refusals and bad ends so far.
-    pub(super) errors: u64,
+    pub(crate) errors: u64,
     /// Payload bytes both ways so far.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// Tools, prompts and resources used.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// Several clients could not be told apart.
-    pub(super) shared: bool,
+    pub(crate) shared: bool,
+}
+
+impl Session {
+    /// Whose it is, for a terminal.
+    pub(crate) fn heading(&self) -> Heading<'_> {
+        Heading {
+            started: self.started.microseconds(),
+            user: [&self.email, &self.name, &self.subject],
+            target: &self.target,
+            client_address: self.client_addresses.first().map_or("", String::as_str),
+            is_shared: self.shared,
+        }
+    }
 }
 
 pub(super) const COLUMNS: &str = "t.session_id AS session_id, toString(t.tenant) AS tenant, \

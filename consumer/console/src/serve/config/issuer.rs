@@ -20,6 +20,8 @@ pub struct Issuer {
     pub scopes: Vec<String>,
     /// Where a user's groups stand; default `groups`.
     pub groups_claim: ClaimPath,
+    /// The public client as which people's programs sign in; without it they register themselves.
+    pub program_client_id: Option<String>,
     /// What bearer tokens for the console have in `aud`. Empty: none are accepted.
     pub audiences: Vec<String>,
 }
@@ -44,6 +46,7 @@ impl Issuer {
             .field("groups_claim")
             .and_then(ClaimPath::new)
             .or(ClaimPath("groups".to_owned()));
+        let program_client_id = section.field("program_client_id").optional();
         let audiences = section
             .field::<OneOrMany<String>>("audience")
             .optional()
@@ -54,6 +57,7 @@ impl Issuer {
             client_secret,
             scopes,
             groups_claim,
+            program_client_id,
             audiences,
         })
     }

@@ -20,6 +20,10 @@ pub struct Limits {
     pub queries_per_user: u32,
     /// Live streams of one user at once.
     pub streams_per_user: u32,
+    /// Exports of one user at once.
+    pub exports_per_user: u32,
+    /// Time of one export.
+    pub export_time: Duration,
     /// A browser's session ends after so long.
     pub session: Duration,
     /// Or when it was not used for so long.
@@ -35,6 +39,8 @@ impl Limits {
         memory: 2 << 30,
         queries_per_user: 4,
         streams_per_user: 8,
+        exports_per_user: 2,
+        export_time: Duration::from_secs(3600),
         session: Duration::from_secs(8 * 3600),
         session_idle: Duration::from_secs(3600),
     };
@@ -72,6 +78,8 @@ impl Limits {
             memory: size("memory", default.memory),
             queries_per_user: count("queries_per_user", default.queries_per_user),
             streams_per_user: count("streams_per_user", default.streams_per_user),
+            exports_per_user: count("exports_per_user", default.exports_per_user),
+            export_time: time("export_time", default.export_time),
             session: time("session", default.session),
             session_idle: time("session_idle", default.session_idle),
         }

@@ -136,7 +136,9 @@ mod tests {
     #[test]
     fn many_addresses_together_have_so_many_rows_and_every_other_refusal_is_counted() {
         let (strangers, now) = (Strangers::new(), Instant::now());
-        let kept: Vec<Kept> = (0..2 * ALL).map(|number| strangers.keep(address(number), now)).collect();
+        let kept: Vec<Kept> = (0..2 * ALL)
+            .map(|number| strangers.keep(address(number), now))
+            .collect();
         let rows = kept.iter().filter(|kept| **kept == Kept::Row).count();
         assert_eq!(rows, ALL as usize);
         assert_eq!(strangers.window().uncounted, u64::from(ALL));

@@ -117,6 +117,11 @@ impl Provider {
         &self.config.url
     }
 
+    /// The configured issuer.
+    pub(super) fn config(&self) -> &Issuer {
+        &self.config
+    }
+
     /// Where a browser goes to sign in.
     pub(super) async fn authorization_url(&self, proofs: Proofs) -> Result<Url, SignInError> {
         let known = self.known(Instant::now()).await.ok_or(SignInError::Away)?;

@@ -10,9 +10,10 @@ use clickhouse::Row;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::{Deserialize, Serialize};
 
-use crate::database::Database;
+use super::Database;
+use crate::command::json;
+use crate::moment;
 use crate::text::{bytes, printable};
-use crate::{json, moment};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
