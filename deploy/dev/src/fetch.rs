@@ -192,7 +192,7 @@ pub(crate) async fn archive(
 }
 
 /// Installs the packages that `requirements.txt` in `deploy/dev/RECIPE` pins, into `lib/` of the folder that it returns, and
-/// unpacks `trees`, folders of `source`'s source package, beside it. `source` is `NAME==VERSION`.
+/// unpacks `trees`, folders of `source`'s source package, beside it, if there are any. `source` is `NAME==VERSION`.
 ///
 /// # Errors
 /// When pip fails, or the folder cannot be used.
@@ -233,6 +233,9 @@ pub async fn python(
         .args(["--target", "lib", "--only-binary", ":all:", "--requirement"])
         .arg(file);
     complete(&install, &name, DOWNLOAD).await?;
+    if trees.is_empty() {
+        return Ok(vacancy.seal()?);
+    }
     let package = source.split('=').next().unwrap_or(source);
     let download = pip("download").args(["--no-deps", "--no-binary", package, "--dest", "source", source]);
     complete(&download, &name, DOWNLOAD).await?;

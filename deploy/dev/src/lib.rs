@@ -25,5 +25,6 @@ pub mod prerequisites;
 pub mod process;
 pub mod progress;
 pub mod registry;
+pub mod schemathesis;
 pub mod services;
 pub mod stack;

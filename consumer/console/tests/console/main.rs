@@ -4,6 +4,7 @@ mod access_log;
 mod archive;
 mod browser;
 mod command_line;
+mod described;
 mod exports;
 mod injection;
 mod reading;
