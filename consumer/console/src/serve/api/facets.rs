@@ -18,7 +18,7 @@ use crate::serve::query::{Relation, Select};
 
 /// One value of one facet.
 #[derive(Clone, Debug, Row, Serialize, Deserialize, ToSchema)]
-pub(super) struct Value {
+pub(super) struct FacetValue {
     /// user, target, tool, client, tenant, outcome: the filter that takes the value.
     facet: String,
     /// The value.
@@ -31,7 +31,7 @@ pub(super) struct Value {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Facets {
     /// By facet, then the most frequent first; the first 20 of each.
-    values: Vec<Value>,
+    values: Vec<FacetValue>,
 }
 
 /// What the sessions that fit a filter have in common.
@@ -58,6 +58,6 @@ pub(super) async fn facets(
         .of_whole(caller.scope(), select)
         .when("pair.2 != ''")
         .rest("GROUP BY facet, value ORDER BY facet, sessions DESC, value LIMIT 20 BY facet");
-    let found = console.store.rows::<Value>(&select).await?;
+    let found = console.store.rows::<FacetValue>(&select).await?;
     answer(&console.access, &caller, &look, found.map(|values| Facets { values })).await
 }
