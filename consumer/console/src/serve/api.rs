@@ -9,6 +9,7 @@ mod frames;
 mod health;
 mod live;
 mod me;
+mod outline;
 mod page;
 mod pages;
 mod parameters;
@@ -90,6 +91,7 @@ fn described() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(me::me))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::one))
+        .routes(routes!(outline::outline))
         .routes(routes!(frames::page))
         .routes(routes!(frames::one))
         .routes(routes!(calls::of_session))
