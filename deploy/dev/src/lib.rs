@@ -12,6 +12,7 @@
 pub mod binaries;
 pub mod broker;
 mod cargo;
+pub mod chromium;
 pub mod clickhouse;
 pub mod fetch;
 pub mod folder;
