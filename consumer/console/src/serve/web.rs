@@ -1,5 +1,10 @@
 //! All routes, and what stands in front of them.
 
+mod files;
+mod pages;
+#[cfg(test)]
+mod types;
+
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
@@ -7,8 +12,7 @@ use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
-use http::{HeaderValue, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tokio_util::sync::CancellationToken;
 
 use super::access::nothing_recorded;
@@ -24,8 +28,7 @@ pub(super) fn router(console: Arc<Console>, shutdown: CancellationToken) -> Rout
     let description = Arc::new(api::Described::new(&description));
     Router::new()
         .merge(routes)
-        // The place of the pages that people will use.
-        .route("/", get(home))
+        .merge(pages::routes())
         .route("/healthz", get(alive))
         .merge(api::pages(description))
         .fallback(async || Problem::NotFound("there is nothing at this path"))
@@ -38,14 +41,6 @@ pub(super) fn router(console: Arc<Console>, shutdown: CancellationToken) -> Rout
         ))
         .layer(middleware::from_fn_with_state(Arc::clone(&console), edge::pass))
         .with_state(console)
-}
-
-async fn home() -> Response {
-    let mut response = nothing_recorded(StatusCode::TEMPORARY_REDIRECT);
-    response
-        .headers_mut()
-        .insert(LOCATION, HeaderValue::from_static("/api/"));
-    response
 }
 
 /// The process is there; says nothing about ClickHouse, for whose sake nobody should restart it.

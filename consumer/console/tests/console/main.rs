@@ -7,6 +7,7 @@ mod command_line;
 mod described;
 mod exports;
 mod injection;
+mod pages;
 mod reading;
 mod recordings;
 mod rights;

@@ -237,5 +237,4 @@ async fn the_description_and_its_page_are_there_for_everybody() {
         assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, kind));
     }
     assert_eq!(stack.ask(None, "/healthz").await.status, StatusCode::OK);
-    assert_eq!(stack.ask(None, "/").await.header("location"), "/api/");
 }
