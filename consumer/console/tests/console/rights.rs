@@ -19,9 +19,8 @@ fn expected(operation: &str) -> [u16; 5] {
         // Nobody has exported anything by that id.
         "get_export" => [401, 403, 404, 404, 404],
         "get_programs" => [200; 5],
-        "export_session" | "get_session" | "get_outline" | "list_frames" | "get_frame" | "list_session_calls" | "tail_session" => {
-            [401, 403, 404, 404, 200]
-        }
+        "export_session" | "get_session" | "get_outline" | "list_frames" | "get_frame" | "list_session_calls"
+        | "tail_session" => [401, 403, 404, 404, 200],
         "list_dead_letters" => [401, 403, 403, 403, 200],
         // Begins for anybody; ends for nobody who has not begun; and bearers of tokens have no session to end.
         "sign_in" => [303; 5],
