@@ -26,6 +26,11 @@ const tools = {
     held.push(() => text(id, given.text));
     if (held.length === 2) for (const go of held.splice(0)) go();
   },
+  // Its word comes when nothing is asked of it any more.
+  afterthought(id) {
+    text(id, "done");
+    send({ method: "notifications/message", params: {} });
+  },
   hold: (id) => console.error(`holding ${id}`),
   die: () => process.exit(3),
 };
