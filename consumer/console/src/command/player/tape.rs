@@ -169,7 +169,8 @@ mod tests {
     fn frame(number: u64, time: i64) -> Frame {
         let time = jiff::Timestamp::from_microsecond(time).expect("a time").to_string();
         let id = "0198c0de-0000-7000-8000-000000000000";
-        serde_json::from_value(json!({
+        // From text, as it comes: identifiers are borrowed from it.
+        let text = json!({
             "session_seq": number, "time": time, "kind": "message", "direction": "to_target", "ended": "",
             "exchange_id": id, "segment_id": id, "seq": 0, "rpc_kind": "request", "rpc_method": "tools/call",
             "rpc_id": "1", "rpc_name": "echo", "rpc_error_code": 0, "rpc_is_error": false, "http_method": "POST",
@@ -177,8 +178,8 @@ mod tests {
             "part_last": true, "payload_size": 2, "payload": "{}", "payload_stored": 2, "redaction": "unchanged",
             "redaction_reason": "", "redaction_rules": [], "truncated": false, "verdict": "intact", "gap_frames": 0,
             "frame_hash": "",
-        }))
-        .expect("a frame")
+        });
+        serde_json::from_str(&text.to_string()).expect("a frame")
     }
 
     fn tape(times: &[i64]) -> Tape {

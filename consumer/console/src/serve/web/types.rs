@@ -108,6 +108,7 @@ fn named(name: &str, schema: &Value) -> String {
             item if item.contains('|') => format!("({item})[]"),
             item => format!("{item}[]"),
         },
+        "object" => "Record<string, unknown>".to_owned(),
         "" => "unknown".to_owned(),
         _ => panic!("no type for {schema}"),
     }

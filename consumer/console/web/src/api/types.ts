@@ -264,6 +264,42 @@ export interface Hit {
   time: string;
 }
 
+/** What an export was, from the access log: proof of who got what, and a hash to hold a file against. */
+export interface Manifest {
+  /** When it was asked for. */
+  asked: string;
+  /** Its bytes, of the whole also where an answer began later. */
+  bytes: number;
+  /** Their e-mail address. */
+  email: string;
+  /** When its last piece was let go, or it broke off; null while it is under way. */
+  ended: string | null;
+  /** Frames in it. */
+  frames: number;
+  /** The export: the `X-Request-Id` of its answer. */
+  id: string;
+  /** `iss` of who got it. */
+  issuer: string;
+  /** Their name. */
+  name: string;
+  /** The question: form, filters and bound. */
+  question: Record<string, unknown>;
+  /** Why it broke off. */
+  reason: string;
+  /** The right that was used. */
+  role: string;
+  /** The session; nil: several. */
+  session_id: string;
+  /** SHA-256 of the whole, hexadecimal; empty unless it is complete. */
+  sha256: string;
+  /** complete, broken_off, or under_way. */
+  state: string;
+  /** `sub` of who got it. */
+  subject: string;
+  /** The tenant, where it is a session's. */
+  tenant: string;
+}
+
 /** The caller. */
 export interface Me {
   /** For `X-CSRF-Token` with unsafe methods; null for bearers of tokens, who need none. */
@@ -306,6 +342,18 @@ export interface Problem {
   title: string;
   /** What kind of problem: `urn:tapedeck:problem:` and a stable name. */
   type: string;
+}
+
+/** Where programs sign in, and as what. */
+export interface Programs {
+  /** What to ask tokens for, as `resource` (RFC 8707). */
+  audience: string;
+  /** The public client as which programs sign in; null: they register themselves (RFC 7591). */
+  client_id: string | null;
+  /** The identity provider. */
+  issuer: string;
+  /** What to ask for. */
+  scopes: string[];
 }
 
 /** What one client did in one sitting. */
