@@ -38,7 +38,7 @@ migrations!(
     7 "007_retention.sql",
     8 "008_views.sql",
     9 "009_retries.sql",
-    20 "020_tokens.sql",
+    10 "010_tokens.sql",
 );
 
 /// Why the database could not be brought to this version.
