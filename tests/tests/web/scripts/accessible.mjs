@@ -13,7 +13,10 @@ await play(async (page) => {
   const session = new URL(page.url()).pathname;
   const row = page.locator(".session-row a").first();
   const pages = [
-    ["sessions", "/sessions", () => row.waitFor()],
+    ["sessions", "/sessions", async () => {
+      await row.waitFor();
+      await page.locator(".chart canvas").first().waitFor({ state: "attached" });
+    }],
     ["session", session, () => page.locator(".frame-main").first().waitFor()],
     ["frame", session, async () => {
       await page.locator(".frame-main").first().waitFor();
