@@ -154,6 +154,8 @@ def convert(rule, patterns):
         line = next(line for line in text.splitlines() if secret in line) if "\n" not in secret and pattern.search(
             next(line for line in text.splitlines() if secret in line)
         ) else text
+        # Where an example says where a file lies, that is where it lies for a service, not for whoever runs as root.
+        line = line.replace("/root/", "/var/lib/")
         lines.append(f"finds = [[{json.dumps(line)}, {json.dumps(secret)}]]")
         lines.append(f"keeps = [{json.dumps(line.replace(secret, secret[:2]))}]")
         return "\n".join(lines) + "\n", None

@@ -111,8 +111,7 @@ impl<'a> Releases<'a> {
     }
 
     /// Waits until the oldest piece is durable, then releases it, and before the first the head. Safe to cancel: no
-    /// piece is lost or released twice. `is_complete`: what is here ends
-    /// the answer as its target meant it to end.
+    /// piece is lost or released twice. `is_complete`: what is here ends the answer as its target meant it to end.
     ///
     /// The queue must not be empty.
     pub(super) async fn step(&mut self, exit: &mut Exit<'_>, is_complete: bool) -> Result<(), NotRecorded> {
