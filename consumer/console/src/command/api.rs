@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, bail};
 use http::StatusCode;
 use http::header::ACCEPT;
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, ClientBuilder, Response, redirect};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tapedeck_asker::issuer::{is_secure, native_roots, with_causes};
@@ -81,17 +81,7 @@ impl Api {
             }
             _ => return Err(not_signed_in(&shelf)),
         };
-        let mut http = Client::builder()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIME)
-            .read_timeout(SILENCE)
-            .user_agent(concat!("tapedeck/", env!("CARGO_PKG_VERSION")))
-            .tls_built_in_root_certs(false);
-        for root in native_roots() {
-            if let Ok(root) = reqwest::Certificate::from_der(&root) {
-                http = http.add_root_certificate(root);
-            }
-        }
+        let http = careful().connect_timeout(CONNECT_TIME).read_timeout(SILENCE);
         Ok(Self {
             http: http.build()?,
             server,
@@ -261,4 +251,19 @@ fn not_signed_in(shelf: &Shelf) -> anyhow::Error {
     };
     let message = format!("nobody is signed in there: `tapedeck sign-in{profile} --server URL`");
     Failure::NotAllowed(message).into()
+}
+
+/// A client that trusts whom this machine trusts, and shows a credential to nobody but whom it was meant for: it follows no
+/// redirection.
+pub(super) fn careful() -> ClientBuilder {
+    let roots = native_roots()
+        .into_iter()
+        .filter_map(|root| reqwest::Certificate::from_der(&root).ok());
+    roots.fold(
+        Client::builder()
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("tapedeck/", env!("CARGO_PKG_VERSION")))
+            .tls_built_in_root_certs(false),
+        ClientBuilder::add_root_certificate,
+    )
 }

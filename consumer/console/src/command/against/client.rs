@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use reqwest::redirect;
 use serde_json::Value;
-use tapedeck_asker::issuer::{is_secure, native_roots, with_causes};
+use tapedeck_asker::issuer::{is_secure, with_causes};
 use url::Url;
 
+use crate::command::api::careful;
 use crate::command::failure::Failure;
 use crate::command::tail::Events;
 
@@ -33,18 +33,8 @@ impl Client {
             let message = format!("{url} is not https: a token sent there could be read on its way");
             return Err(Failure::Usage(message).into());
         }
-        let mut http = reqwest::Client::builder()
-            // A credential goes where the user said, and nowhere else.
-            .redirect(redirect::Policy::none())
-            .timeout(PATIENCE)
-            .tls_built_in_root_certs(false);
-        for root in native_roots() {
-            if let Ok(root) = reqwest::Certificate::from_der(&root) {
-                http = http.add_root_certificate(root);
-            }
-        }
         Ok(Self {
-            http: http.build()?,
+            http: careful().timeout(PATIENCE).build()?,
             url,
             token,
             session: None,
