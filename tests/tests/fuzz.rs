@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tapedeck_dev::fetch;
+use tapedeck_dev::fetch::{self, Optimized};
 use tapedeck_dev::folder::Folder;
 use tapedeck_dev::process::Launch;
 use tapedeck_dev::progress::Quiet;
@@ -16,7 +16,7 @@ const BUILD: Duration = Duration::from_secs(30 * 60);
 async fn ten_seconds_of_fuzzing_find_nothing_in_any_parser_of_foreign_bytes() {
     let folder = Folder::open().unwrap();
     let run = folder.run("fuzz").unwrap();
-    let installed = fetch::program(&folder, "cargo-fuzz", CARGO_FUZZ, "", &Quiet)
+    let installed = fetch::program(&folder, "cargo-fuzz", CARGO_FUZZ, "", Optimized::JustEnough, &Quiet)
         .await
         .unwrap();
     let cargo_fuzz = |name: &str| {

@@ -248,8 +248,16 @@ pub async fn python(
     Ok(vacancy.seal()?)
 }
 
-/// Installs a program from crates.io with the versions of its own lock file, optimized just enough. Returns the folder
-/// that holds it in `bin/`.
+/// How well a program is to be compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Optimized {
+    /// Two thirds of the build time of the default, at a speed that tests do not notice.
+    JustEnough,
+    /// As its authors ship it: for measuring.
+    Fully,
+}
+
+/// Installs a program from crates.io with the versions of its own lock file. Returns the folder that holds it in `bin/`.
 ///
 /// # Errors
 /// When cargo fails, or the folder cannot be used.
@@ -258,6 +266,7 @@ pub async fn program(
     package: &str,
     version: &str,
     features: &str,
+    optimized: Optimized,
     progress: &dyn Progress,
 ) -> Result<PathBuf, FetchError> {
     let part = Part {
@@ -275,10 +284,13 @@ pub async fn program(
                 .args(["install", package, "--version", version, "--locked"])
                 .args(["--no-default-features", "--features", features, "--root"])
                 .arg(vacancy.path())
-                .env("CARGO_TARGET_DIR", folder.build(&part))
-                // Two thirds of the build time of the default, at a speed that tests do not notice.
-                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-                .env("CARGO_PROFILE_RELEASE_LTO", "off");
+                .env("CARGO_TARGET_DIR", folder.build(&part));
+            let launch = match optimized {
+                Optimized::Fully => launch,
+                Optimized::JustEnough => launch
+                    .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+                    .env("CARGO_PROFILE_RELEASE_LTO", "off"),
+            };
             complete(&launch, package, BUILD).await?;
             vacancy.seal()?
         }

@@ -21,6 +21,7 @@ use url::Url;
 
 use super::Summary;
 use super::answers::{Answer, KIBIBYTE};
+use super::target::TOOL;
 use pace::Pace;
 
 pub use events::delays;
@@ -34,7 +35,10 @@ pub const TOKEN: &str = "TAPEDECK_MEASURE_TOKEN";
 pub const SESSION: &str = "TAPEDECK_MEASURE_SESSION";
 
 /// The variable that carries the tool's name, if it is not `echo`.
-pub const TOOL: &str = "TAPEDECK_MEASURE_TOOL";
+pub const TOOL_NAME: &str = "TAPEDECK_MEASURE_TOOL";
+
+/// How a call of this load begins, byte for byte: a target tells it from others without reading it.
+pub(super) const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","#;
 
 /// How much of the time goes before what counts: connections, caches, the target's heap.
 const WARMING_UP: f64 = 0.2;
@@ -59,10 +63,8 @@ pub struct Load {
 /// The first call that was not.
 pub fn run(load: &Load) -> anyhow::Result<Summary> {
     let client = Client::of(&load.url)?;
-    let answer = Answer::at(&format!(
-        "/{}",
-        load.url.path().split('/').find_map(named).unwrap_or_default()
-    ));
+    let named_by = format!("{}/{}", load.url.path(), tool());
+    let answer = Answer::at(&format!("/{}", named_by.split('/').find_map(named).unwrap_or_default()));
     let caller = Caller {
         client,
         at_least: answer.text().len(),
@@ -105,14 +107,19 @@ pub fn read(url: &Url) -> anyhow::Result<()> {
     })
 }
 
-/// The place of an answer that ends this part of a path: targets of a proxy are named by mode and place.
+/// The place of an answer that ends this part of a path or of a tool's name: targets of a proxy are named by mode and
+/// place.
 fn named(part: &str) -> Option<String> {
     let places = Answer::ALL.map(Answer::place);
     places.into_iter().find(|place| part.ends_with(place.as_str()))
 }
 
+fn tool() -> String {
+    std::env::var(TOOL_NAME).unwrap_or_else(|_| TOOL.to_owned())
+}
+
 fn body() -> Bytes {
-    let tool = std::env::var(TOOL).unwrap_or_else(|_| "echo".to_owned());
+    let tool = tool();
     let head =
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{{"text":""#);
     let tail = r#""}}}"#;

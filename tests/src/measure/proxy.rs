@@ -4,6 +4,7 @@ mod contenders;
 mod events;
 mod matrix;
 mod memory;
+mod peer;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ const MODES: [&str; 3] = [BEST_EFFORT, REQUIRED, SPOOLED];
 /// Names of the other contenders.
 const DIRECT: &str = "direct";
 const NGINX: &str = "nginx";
+const PEER: &str = "mcp-proxy";
 
 pub(super) async fn measure(parts: &Parts, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
     let stage = Stage::set(parts).await?;

@@ -8,15 +8,17 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response};
-use http_body_util::{BodyExt as _, Either, Full, StreamBody};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Collected, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::answers::{Answer, PARTS};
+use super::load::CALL;
 
 /// An answer of events that say when they were sent, [`TICK`] apart.
 pub(super) const TICKS: &str = "ticks";
@@ -32,6 +34,9 @@ pub(super) const TICK_COUNT: u32 = 100;
 /// What stands in such an event before the microseconds since 1970.
 pub(super) const STAMP: &str = r#""data":""#;
 
+/// The tool that a call names.
+pub(super) const TOOL: &str = "echo";
+
 /// Of [`WHOLE`], but for what is around the text.
 const WHOLE_BYTES: usize = 1 << 30;
 const CHUNK: usize = 64 * 1024;
@@ -39,8 +44,9 @@ const CHUNK: usize = 64 * 1024;
 type Chunks = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
 type Body = Either<Full<Bytes>, StreamBody<Chunks>>;
 
-/// Answers every POST, once it is read, with what is at its path: a tool's result for the call with id 1, of 1 KiB
-/// unless the path asks for another. A GET opens a stream in which nothing happens.
+/// Answers every call, once it is read, with what is at its path: a tool's result for the call with id 1, of 1 KiB
+/// unless the path asks for another. A GET opens a stream in which nothing happens. To those that begin with
+/// `initialize`, it is a server with one tool, `echo`, whose answers have the id of their call.
 ///
 /// # Errors
 /// When the address is taken.
@@ -58,8 +64,12 @@ pub fn serve(address: SocketAddr) -> std::io::Result<()> {
                 async move {
                     let (head, body) = request.into_parts();
                     // A body that breaks off has no one left to be answered.
-                    let _ = body.collect().await;
-                    Ok::<_, Infallible>(answer(&answers, &head.method, head.uri.path()))
+                    let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+                    let answer = match body.starts_with(CALL) || head.method != Method::POST {
+                        true => answer(&answers, &head.method, head.uri.path()),
+                        false => converse(&body, Answer::at(head.uri.path())),
+                    };
+                    Ok::<_, Infallible>(answer)
                 }
             });
             // A connection that fails is its client's to report.
@@ -84,6 +94,32 @@ fn answer(answers: &[(Answer, Bytes)], method: &Method, path: &str) -> Response<
             response(asked.content_type(), Either::Left(Full::new(body)))
         }
     }
+}
+
+/// As a server would: for a client that is one itself and makes every message anew.
+fn converse(body: &[u8], asked: Answer) -> Response<Body> {
+    let message: Value = serde_json::from_slice(body).unwrap_or_default();
+    let result = match message["method"].as_str() {
+        Some("initialize") => json!({
+            "protocolVersion": message["params"]["protocolVersion"],
+            "capabilities": { "tools": {} },
+            "serverInfo": { "name": "target", "version": "1" },
+        }),
+        Some("tools/list") => json!({ "tools": [{ "name": TOOL, "inputSchema": { "type": "object" } }] }),
+        Some("tools/call") => json!({ "content": [{ "type": "text", "text": asked.text() }] }),
+        _ => json!({}),
+    };
+    let Some(id) = message.get("id") else {
+        let mut accepted = Response::new(Either::Left(Full::default()));
+        *accepted.status_mut() = StatusCode::ACCEPTED;
+        return accepted;
+    };
+    let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string();
+    let (content_type, answer) = match asked.is_stream {
+        true => ("text/event-stream", format!("event: message\ndata: {answer}\n\n")),
+        false => ("application/json", answer),
+    };
+    response(content_type, Either::Left(Full::from(answer)))
 }
 
 fn response(content_type: &'static str, body: Body) -> Response<Body> {

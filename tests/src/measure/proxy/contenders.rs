@@ -10,12 +10,13 @@ use tapedeck_dev::process::{Child, Launch};
 use tapedeck_dev::services::{Issuer, Proxy, ProxyOptions, Target};
 use tokio::net::TcpStream;
 
-use super::{BARE, DIRECT, MODES, NGINX, PREFIX, SLACK};
+use super::peer::{self, Peer};
+use super::{BARE, DIRECT, MODES, NGINX, PEER, PREFIX, SLACK};
 use crate::measure::answers::Answer;
 use crate::measure::calls::create_topic;
-use crate::measure::load::TOKEN;
+use crate::measure::load::{SESSION, TOKEN, TOOL_NAME};
 use crate::measure::parts::{Parts, note};
-use crate::measure::target::{PART, TICKS, WHOLE};
+use crate::measure::target::{PART, TICKS, TOOL, WHOLE};
 use crate::measure::usage::{family, processor_time};
 
 /// What the access token is for: all targets alike.
@@ -27,6 +28,7 @@ pub(super) struct Stage {
     pub(super) proxy: Proxy,
     _target: Child,
     _nginx: Option<Child>,
+    _peer: Option<Child>,
 }
 
 /// One way to the target.
@@ -42,22 +44,23 @@ enum Way {
     Plain(String),
     /// Targets of ours, named by mode and place; and the token for them.
     Ours { url: String, token: String },
+    /// One endpoint, tools named by place, and the session in which they are called.
+    Peer { url: String, session: String },
 }
 
 /// Where to send a call.
 #[derive(Debug)]
 pub(super) struct Aim {
     pub(super) url: String,
-    token: Option<String>,
+    /// What is no argument, by its variable.
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Aim {
     /// Hands over what is no argument.
     pub(super) fn environment(&self, launch: Launch) -> Launch {
-        match &self.token {
-            Some(token) => launch.env(TOKEN, token),
-            None => launch,
-        }
+        let variables = self.variables.iter();
+        variables.fold(launch, |launch, (name, value)| launch.env(*name, value))
     }
 }
 
@@ -66,17 +69,26 @@ impl Contender {
         match &self.way {
             Way::Plain(base) => Aim {
                 url: format!("{base}/{place}"),
-                token: None,
+                variables: Vec::new(),
             },
             Way::Ours { url, token } => Aim {
                 url: format!("{url}/{}/mcp", named(self.name, place)),
-                token: Some(token.clone()),
+                variables: vec![(TOKEN, token.clone())],
+            },
+            Way::Peer { url, session } => Aim {
+                url: url.clone(),
+                variables: vec![(SESSION, session.clone()), (TOOL_NAME, format!("{place}/{TOOL}"))],
             },
         }
     }
 
     pub(super) fn is_ours(&self) -> bool {
         matches!(self.way, Way::Ours { .. })
+    }
+
+    /// Whether an answer's events come as the target sends them, rather than as one message at the end.
+    pub(super) fn passes_events(&self) -> bool {
+        !matches!(self.way, Way::Peer { .. })
     }
 
     /// Processor time that it has used so far.
@@ -99,6 +111,7 @@ impl Stage {
         let target = target.args(["target", &address]).start()?;
         listens(&target, &address).await?;
         let nginx = nginx(parts, &address).await?;
+        let peer = peer::start(parts, &address).await?;
         let proxy = ours(parts, &format!("http://{address}")).await?;
         let machine = parts.identity.machines().first().context("there is a machine")?;
         let token = parts.identity.machine_token(machine, AUDIENCE).await?;
@@ -115,6 +128,14 @@ impl Stage {
                 processes: family(child.id())?,
             });
         }
+        let peer = peer.map(|Peer { child, url, session }| {
+            contenders.push(Contender {
+                name: PEER,
+                way: Way::Peer { url, session },
+                processes: vec![child.id()],
+            });
+            child
+        });
         for mode in MODES {
             contenders.push(Contender {
                 name: mode,
@@ -130,6 +151,7 @@ impl Stage {
             proxy,
             _target: target,
             _nginx: nginx.map(|(child, _)| child),
+            _peer: peer,
         })
     }
 
@@ -240,7 +262,8 @@ http {{
     Ok(Some((child, format!("http://{address}"))))
 }
 
-async fn listens(child: &Child, address: &str) -> anyhow::Result<()> {
+/// Waits until it accepts connections.
+pub(super) async fn listens(child: &Child, address: &str) -> anyhow::Result<()> {
     let connect = async || {
         TcpStream::connect(address)
             .await

@@ -19,7 +19,7 @@ pub(super) async fn measure(parts: &Parts, stage: &Stage, extent: Extent, report
         let mut delays = BTreeMap::<&str, Vec<Summary>>::new();
         let mut acknowledged = Vec::new();
         for _ in 0..extent.rounds {
-            for contender in &stage.contenders {
+            for contender in stage.contenders.iter().filter(|one| one.passes_events()) {
                 let (launch, output) = parts.ourselves("events")?;
                 let aim = contender.aim(TICKS);
                 let launch = aim.environment(launch).args(["delays", &aim.url]);
@@ -41,7 +41,9 @@ pub(super) async fn measure(parts: &Parts, stage: &Stage, extent: Extent, report
         let measure = format!("added delay of an event, {streams} streams at once, p50");
         report.add(&measure, "an acknowledgement alone", acknowledgement, "ms");
         for contender in stage.contenders.iter().filter(|one| one.name != DIRECT) {
-            let added = of(contender.name).unwrap_or_default() - direct;
+            let Some(added) = of(contender.name).map(|delay| delay - direct) else {
+                continue;
+            };
             let waits = contender.is_ours() && contender.name != BEST_EFFORT;
             report.add_bounded(&measure, contender.name, added, "ms", waits.then_some(acknowledgement));
         }
