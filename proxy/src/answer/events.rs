@@ -2,6 +2,8 @@
 
 use std::pin::Pin;
 
+use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::Response;
 use tapedeck_schemas::{End, MAX_PART, Part, Sse};
 use tapedeck_wire::envelope::{EnvelopeScanner, Limits};
@@ -13,7 +15,7 @@ use crate::client_side::ClientSide;
 use crate::ends::{AnswerPiece, Tape};
 use crate::metrics::Flow;
 use crate::record::NotRecorded;
-use crate::upstream::UpstreamBody;
+use crate::upstream::{BodyError, UpstreamBody};
 
 /// Size from which on an event is cut: a piece may be longer by a line, and a payload has at most [`MAX_PART`] bytes.
 const PART_LIMIT: usize = MAX_PART - 2 * LINE_LIMIT;
@@ -34,8 +36,14 @@ impl Event {
         }
     }
 
-    /// Records a piece of it; after the last the next event begins.
-    fn record(&mut self, piece: Piece, tape: &mut Tape, releases: &mut Releases<'_>) -> Result<(), NotRecorded> {
+    /// Records a piece of it; after the last the next event begins. `end`: of the exchange, if nothing follows.
+    fn record(
+        &mut self,
+        piece: Piece,
+        end: Option<End>,
+        tape: &mut Tape,
+        releases: &mut Releases<'_>,
+    ) -> Result<(), NotRecorded> {
         if piece.is_blank() {
             releases.push_unrecorded(piece.wire);
             return Ok(());
@@ -69,7 +77,7 @@ impl Event {
             part,
             rpc,
             sse: Some(sse),
-            end: None,
+            end,
         };
         record_whole(frame, message.flatten().as_ref(), piece.wire, tape, releases)
     }
@@ -83,8 +91,65 @@ fn joined(comment: Option<String>, other: Option<String>) -> Option<String> {
     }
 }
 
-/// Records and releases a stream to its end, unless `ended` says that the exchange has to end before. The head is released
-/// at once: a listening stream is open before its first event.
+/// The stream as it comes, cut into pieces.
+struct Stream {
+    splitter: Splitter,
+    /// The piece after the one that was given last, once the stream is over.
+    ahead: Option<Piece>,
+    /// Whether there may be more to read.
+    reading: bool,
+    /// Whether it broke off.
+    lost: bool,
+    /// Whether there may be pieces: one read can bring more events than may be on their way at once.
+    split: bool,
+}
+
+impl Stream {
+    fn new() -> Self {
+        Self {
+            splitter: Splitter::new(PART_LIMIT),
+            ahead: None,
+            reading: true,
+            lost: false,
+            split: false,
+        }
+    }
+
+    fn take(&mut self, read: Result<Option<Bytes>, BodyError>, tape: &Tape) {
+        self.split = true;
+        match read {
+            Ok(Some(bytes)) => self.splitter.push(bytes),
+            Ok(None) => self.reading = false,
+            Err(error) => {
+                tracing::debug!(exchange = %tape.exchange_id(), %error, "a target's stream broke off");
+                (self.reading, self.lost) = (false, true);
+            }
+        }
+    }
+
+    /// Whether it ended as its target meant it to end, and all of its pieces were given.
+    fn is_complete(&self) -> bool {
+        !self.reading && !self.split && !self.lost
+    }
+
+    /// The next piece, and the exchange's end if it is known that nothing follows.
+    fn next_piece(&mut self) -> Option<(Piece, Option<End>)> {
+        if self.reading {
+            let piece = self.splitter.next_piece();
+            self.split = piece.is_some();
+            return piece.map(|piece| (piece, None));
+        }
+        let piece = self.ahead.take().or_else(|| self.splitter.finish());
+        self.ahead = self.splitter.finish();
+        self.split = self.ahead.is_some();
+        let end = (!self.split && !self.lost).then_some(End::Answered);
+        piece.map(|piece| (piece, end))
+    }
+}
+
+/// Records and releases a stream to its end, unless `ended` says that the exchange has to end before. The head is
+/// released as soon as the target says no more for now: a listening stream is open before its first event. What comes
+/// with the head goes with it, and an answer that is there whole is one write.
 pub(crate) async fn relay_events(
     tape: &mut Tape,
     mut body: UpstreamBody,
@@ -93,58 +158,57 @@ pub(crate) async fn relay_events(
     mut ended: Pin<&mut impl Future<Output = Interrupted>>,
     flow: &Flow,
 ) -> Result<(), Interrupted> {
-    let mut exit = Exit::Closed {
-        client,
-        head,
-        length: body.length(),
-    };
-    exit.open();
+    let length = body.length();
+    let mut exit = Exit::Closed { client, head, length };
     let mut releases = Releases::new(flow);
-    let mut splitter = Splitter::new(PART_LIMIT);
+    let mut stream = Stream::new();
     let mut event = Event::new();
-    let mut reading = true;
-    let mut lost = false;
-    // Whether the splitter may hold pieces: one read can bring more events than may be on their way at once.
-    let mut split = false;
     loop {
-        while split && releases.has_room() {
-            let piece = if reading {
-                splitter.next_piece()
-            } else {
-                splitter.finish()
-            };
-            match piece {
-                Some(piece) => event
-                    .record(piece, tape, &mut releases)
-                    .map_err(Interrupted::NotRecorded)?,
-                None => split = false,
+        while stream.split && releases.has_room() {
+            if let Some((piece, end)) = stream.next_piece() {
+                event
+                    .record(piece, end, tape, &mut releases)
+                    .map_err(Interrupted::NotRecorded)?;
             }
         }
-        if !reading && !split && releases.is_empty() {
+        if !stream.reading && !stream.split && releases.is_empty() {
             break;
         }
         tokio::select! {
             biased;
-            released = releases.step(&mut exit, false), if !releases.is_empty() => {
-                released.map_err(Interrupted::NotRecorded)?;
-            }
-            read = body.next(), if reading && !split && releases.has_room() => {
-                split = true;
-                match read {
-                    Ok(Some(bytes)) => splitter.push(bytes),
-                    Ok(None) => reading = false,
-                    Err(error) => {
-                        tracing::debug!(exchange = %tape.exchange_id(), %error, "a target's stream broke off");
-                        (reading, lost) = (false, true);
+            released = releases.step(&mut exit, stream.is_complete()), if !releases.is_empty() => {
+                if let Err(why) = released {
+                    if stream.is_complete() && !releases.last_is_durable().await {
+                        tape.unconfirmed();
                     }
+                    return Err(Interrupted::NotRecorded(why));
                 }
             }
-            why = &mut ended => return Err(why),
+            read = body.next(), if stream.reading && !stream.split && releases.has_room() => {
+                stream.take(read, tape);
+                // The end of a short answer is often there, too. Its last event then carries it.
+                if stream.reading && body.is_over() {
+                    stream.reading = false;
+                } else if stream.reading && let Some(read) = body.next().now_or_never() {
+                    stream.take(read, tape);
+                }
+            }
+            why = &mut ended => {
+                // The frame with the end may be under way: it counts only if it arrives.
+                if stream.is_complete() && releases.awaits_the_record() && !releases.last_is_durable().await {
+                    tape.unconfirmed();
+                }
+                return Err(why);
+            }
+            () = std::future::ready(()), if exit.is_closed() && releases.is_empty() => {
+                exit.open();
+            }
         }
     }
-    if lost {
+    if stream.lost {
         return Err(Interrupted::UpstreamLost);
     }
+    // Where it was known too late for the last event.
     tape.end(End::Answered);
     exit.finish();
     Ok(())

@@ -39,6 +39,11 @@ impl Exit<'_> {
         }
     }
 
+    /// Whether nothing was released yet.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed { .. })
+    }
+
     /// Releases the head with all of its body at once, if nothing was released: most answers come in one piece, which
     /// then needs no channel and is one write. Else gives the piece back.
     fn release_whole(&mut self, body: Bytes) -> Result<(), Bytes> {
@@ -54,11 +59,12 @@ impl Exit<'_> {
         }
     }
 
-    /// All was released: the client's body ends cleanly.
+    /// All was released, which may be nothing: the client's body ends cleanly.
     pub(super) fn finish(self) {
         match self {
             Self::Open(outlet) => outlet.finish(),
-            Self::Closed { .. } | Self::Over => {}
+            Self::Closed { client, head, .. } => client.respond(head.map(|()| Bytes::new())),
+            Self::Over => {}
         }
     }
 }

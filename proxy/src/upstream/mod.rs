@@ -11,7 +11,7 @@ mod idle;
 mod listening;
 mod pool;
 
-pub(crate) use client::{SendError, UpstreamAnswer, UpstreamBody};
+pub(crate) use client::{BodyError, SendError, UpstreamAnswer, UpstreamBody};
 pub(crate) use credential::{CredentialError, Stored, basic_login};
 pub(crate) use forward::{Asked, LAST_EVENT_ID, SESSION_ID, Upstream, forward};
 pub(crate) use headers::{for_client, is_token_text};

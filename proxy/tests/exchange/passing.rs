@@ -115,11 +115,53 @@ async fn events_pass_one_by_one_as_they_come_and_byte_for_byte() {
         (RpcKind::Response, Some(true), Some("slow"))
     );
     assert!(!sse[4].complete);
+    assert_eq!(events[4].end, Some(End::Answered));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_stream_that_is_there_whole_the_last_event_is_the_exchanges_end() {
+    let body = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n\
+                data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n";
+    for whole in [body, ""] {
+        let target = Target::start(move |_| async move { Reply::whole("text/event-stream", whole) });
+        let rig = Rig::new(target.await).await;
+        let answer = rig.post(call(1, "echo")).send().await;
+        assert_eq!(answer.whole().await.expect("a clean end"), whole);
+        let frames = rig.stop_and_read().await;
+        assert_at_most_one_end(&frames);
+        let ends: Vec<_> = frames.iter().filter(|frame| frame.end == Some(End::Answered)).collect();
+        assert_eq!(ends.len(), 1, "it has an end");
+        let is_its_own = ends[0].kind == Kind::ExchangeEnd;
+        assert_eq!(is_its_own, whole.is_empty(), "only where there is no event");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_stream_that_comes_after_its_last_event_is_a_frame_of_its_own() {
+    let (sender, reply) = Reply::events();
+    let reply = Arc::new(Mutex::new(Some(reply)));
+    let target = Target::start(move |_| {
+        let reply = Arc::clone(&reply);
+        async move { reply.lock().await.take().expect("one request") }
+    });
+    let rig = Rig::new(target.await).await;
+    let mut answer = rig.post(call(1, "echo")).send().await;
+    let event = b"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n";
+    sender
+        .send(Ok(Bytes::from_static(event)))
+        .await
+        .expect("the proxy reads");
+    answer
+        .next()
+        .await
+        .expect("it is not held back for an end that may never come");
+    drop(sender);
+    answer.whole().await.expect("a clean end");
+    let frames = rig.stop_and_read().await;
+    assert_at_most_one_end(&frames);
     let end = of_kind(&frames, Kind::ExchangeEnd);
-    assert_eq!(
-        end.iter().map(|frame| frame.end).collect::<Vec<_>>(),
-        [Some(End::Answered)]
-    );
+    let ends: Vec<_> = end.iter().map(|frame| frame.end).collect();
+    assert_eq!(ends, [Some(End::Answered)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
