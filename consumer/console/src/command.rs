@@ -82,13 +82,13 @@ async fn perform(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::SignOut => sign_in::sign_out(&place).await?,
         Command::Sessions(filter) => {
             let api = Api::open(&place)?;
-            let mut out = Output::new(!filter.json && !place.no_pager)?;
+            let mut out = Output::new(!filter.shown.json && !place.no_pager)?;
             sessions::list(&api, &filter, &mut out).await?;
             out.end().await?;
         }
         Command::Find(what) => {
             let api = Api::open(&place)?;
-            let mut out = Output::new(!what.json && !place.no_pager)?;
+            let mut out = Output::new(!what.shown.json && !place.no_pager)?;
             find::find(&api, &what, &mut out).await?;
             out.end().await?;
         }

@@ -26,7 +26,7 @@ use edge::Strangers;
 use identity::{BrowserSessions, Provider, SignIns};
 use store::Store;
 
-pub(crate) use api::{Frame, FramePage, Hit, Page, Session};
+pub(crate) use api::{FRAME_COLUMNS, Frame, FramePage, Hit, Page, SESSION_COLUMNS, Session, start_of};
 pub use identity::ClientError;
 pub(crate) use listen::serve as listen;
 

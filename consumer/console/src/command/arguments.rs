@@ -95,7 +95,7 @@ pub(super) enum Command {
     Deadletters(direct::DeadLetters),
     /// Show what happens now: in one session, or which sessions go on.
     Tail(Tail),
-    /// Find text in what was said.
+    /// Find text in what was said: in the sessions of the last seven days, unless --since says otherwise.
     Find(Find),
     /// Write recordings to a file, with a manifest beside it.
     Export(Export),
@@ -129,24 +129,50 @@ pub(super) struct Filter {
     /// Subject, e-mail address or name of the caller.
     #[arg(long)]
     pub(super) user: Option<String>,
+    #[command(flatten)]
+    pub(super) narrow: Narrow,
+}
+
+/// With whom, about what, and when.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Narrow {
     /// Name of the target.
     #[arg(long)]
     pub(super) target: Option<String>,
     /// Tool, prompt or resource that was used.
     #[arg(long)]
     pub(super) tool: Option<String>,
-    /// Begun at or after: 2026-01-31, 2026-01-31T12:00:00Z, or ago: 90m, 2h, 7d.
+    /// In sessions that began at or after: 2026-01-31, 2026-01-31T12:00:00Z, or ago: 90m, 2h, 7d.
     #[arg(long, value_name = "TIME")]
     pub(super) since: Option<Moment>,
-    /// Begun before: as --since.
+    /// In sessions that began before: as --since.
     #[arg(long, value_name = "TIME")]
     pub(super) until: Option<Moment>,
+}
+
+/// How much of a list, and how.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Shown {
+    /// At most so many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) limit: u32,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl Filter {
     /// As the API's parameters.
     pub(super) fn query(&self) -> Vec<(&'static str, String)> {
-        let texts = [("user", &self.user), ("target", &self.target), ("tool", &self.tool)];
+        let user = self.user.clone().map(|user| ("user", user));
+        user.into_iter().chain(self.narrow.query()).collect()
+    }
+}
+
+impl Narrow {
+    /// As the API's parameters.
+    pub(super) fn query(&self) -> Vec<(&'static str, String)> {
+        let texts = [("target", &self.target), ("tool", &self.tool)];
         let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?)));
         let times = [("from", self.since), ("to", self.until)];
         let times = times
@@ -161,12 +187,8 @@ impl Filter {
 pub(super) struct Sessions {
     #[command(flatten)]
     pub(super) filter: Filter,
-    /// At most so many.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(super) limit: u32,
-    /// One JSON object a line.
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) shown: Shown,
 }
 
 /// What to look for.
@@ -177,24 +199,10 @@ pub(super) struct Find {
     /// In this session only.
     #[arg(long, value_name = "SESSION")]
     pub(super) session: Option<Uuid>,
-    /// With this target only.
-    #[arg(long)]
-    pub(super) target: Option<String>,
-    /// In what was said of this tool, prompt or resource only.
-    #[arg(long)]
-    pub(super) tool: Option<String>,
-    /// In sessions that began at or after; default: 7d.
-    #[arg(long, value_name = "TIME")]
-    pub(super) since: Option<Moment>,
-    /// In sessions that began before.
-    #[arg(long, value_name = "TIME")]
-    pub(super) until: Option<Moment>,
-    /// At most so many hits.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(super) limit: u32,
-    /// One JSON object a line.
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) narrow: Narrow,
+    #[command(flatten)]
+    pub(super) shown: Shown,
 }
 
 /// What to show, and how fast; or where to run it again.
@@ -205,7 +213,7 @@ pub(super) struct Replay {
     /// Real timing, so many times as fast: 1 is as it happened. Without it, all at once; in the player, 1.
     #[arg(long, value_name = "FACTOR", value_parser = speed)]
     pub(super) speed: Option<f64>,
-    /// One JSON object a frame, a line each, with every column.
+    /// One JSON object a frame, a line each, as the API has it.
     #[arg(long, conflicts_with = "against")]
     pub(super) json: bool,
     /// Show payloads whole instead of their first lines.

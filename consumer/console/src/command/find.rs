@@ -16,14 +16,11 @@ const PAGE: u32 = 200;
 pub(super) async fn find(api: &Api, what: &Find, out: &mut Output) -> anyhow::Result<()> {
     let mut query = vec![("text", what.text.clone())];
     query.extend(what.session.map(|session| ("session", session.to_string())));
-    query.extend(what.target.clone().map(|target| ("target", target)));
-    query.extend(what.tool.clone().map(|tool| ("tool", tool)));
-    query.extend(what.since.map(|since| ("from", since.written())));
-    query.extend(what.until.map(|until| ("to", until.written())));
+    query.extend(what.narrow.query());
     let mut hits = 0;
     let show = |hit: Hit| {
         hits += 1;
-        match what.json {
+        match what.shown.json {
             true => json::line(&hit, out),
             false => Ok(writeln!(
                 out,
@@ -38,8 +35,8 @@ pub(super) async fn find(api: &Api, what: &Find, out: &mut Output) -> anyhow::Re
             )?),
         }
     };
-    api.list("/api/v1/search", query, what.limit, PAGE, show).await?;
-    if hits == 0 && !what.json {
+    api.list("/api/v1/search", query, what.shown.limit, PAGE, show).await?;
+    if hits == 0 && !what.shown.json {
         writeln!(out, "Nothing was found.")?;
     }
     Ok(())

@@ -11,6 +11,7 @@ use super::arguments::Replay;
 use super::failure::Failure;
 use super::output::Output;
 use super::{against, json, player};
+use crate::serve::{Frame, Session};
 use crate::show::{self, Shown};
 
 /// Frames that are asked for at once.
@@ -18,7 +19,7 @@ const PAGE: u32 = 500;
 /// Bytes of each payload where only its first line is shown.
 const SHORT: u64 = 2048;
 /// Nothing that was recorded is longer.
-const WHOLE: u64 = 16 << 20;
+pub(super) const WHOLE: u64 = 16 << 20;
 
 pub(super) async fn replay(api: &Api, what: &Replay, no_pager: bool) -> anyhow::Result<ExitCode> {
     if let Some(url) = &what.against {
@@ -36,44 +37,70 @@ pub(super) async fn replay(api: &Api, what: &Replay, no_pager: bool) -> anyhow::
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = Output::new(what.speed.is_none() && !what.json && !no_pager)?;
-    let mut shown = Shown::default();
-    let mut pace: Option<Pace> = None;
-    if !what.json {
-        show::heading(&session.heading(), &mut out)?;
-    }
+    let mut printer = Printer::begin(what, &session, &mut out)?;
     let payload_bytes = if what.json || what.full { WHOLE } else { SHORT };
     let mut after = Some(0);
     while let Some(place) = after {
         let page = api.frames(what.session, place, PAGE, payload_bytes).await?;
         after = page.next;
         for frame in page.items {
-            if let Some(speed) = what.speed {
-                out.flush()?;
-                let time = frame.time.microseconds();
-                pace.get_or_insert_with(|| Pace::new(time, speed)).wait_for(time).await;
-            }
-            match what.json {
-                true => json::line(&frame, &mut out)?,
-                false => shown.frame(&frame.view(), what.full, &mut out)?,
-            }
+            printer.frame(&frame, &mut out).await?;
         }
     }
-    if !what.json {
-        shown.end(&mut out)?;
-    }
+    printer.end(&mut out)?;
     out.end().await?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Frames as they are printed, one after the other, wherever they come from.
+pub(super) struct Printer<'a> {
+    what: &'a Replay,
+    shown: Shown,
+    pace: Option<Pace>,
+}
+
+impl<'a> Printer<'a> {
+    pub(super) fn begin(what: &'a Replay, session: &Session, out: &mut impl Write) -> anyhow::Result<Self> {
+        if !what.json {
+            show::heading(&session.heading(), out)?;
+        }
+        let (shown, pace) = (Shown::default(), None);
+        Ok(Self { what, shown, pace })
+    }
+
+    /// Waits for the frame's moment, if it is to have one, and prints it.
+    pub(super) async fn frame(&mut self, frame: &Frame, out: &mut impl Write) -> anyhow::Result<()> {
+        if let Some(speed) = self.what.speed {
+            out.flush()?;
+            let time = frame.time.microseconds();
+            self.pace
+                .get_or_insert_with(|| Pace::new(time, speed))
+                .wait_for(time)
+                .await;
+        }
+        match self.what.json {
+            true => json::line(frame, out),
+            false => Ok(self.shown.frame(&frame.view(), self.what.full, out)?),
+        }
+    }
+
+    pub(super) fn end(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        match self.what.json {
+            true => Ok(()),
+            false => Ok(self.shown.end(out)?),
+        }
+    }
+}
+
 /// Frames at the distance at which they were recorded, divided by the speed.
-pub(super) struct Pace {
+struct Pace {
     begun: Instant,
     first: i64,
     speed: f64,
 }
 
 impl Pace {
-    pub(super) fn new(first: i64, speed: f64) -> Self {
+    fn new(first: i64, speed: f64) -> Self {
         Self {
             begun: Instant::now(),
             first,
@@ -81,7 +108,7 @@ impl Pace {
         }
     }
 
-    pub(super) async fn wait_for(&self, time: i64) {
+    async fn wait_for(&self, time: i64) {
         let microseconds = (time - self.first).max(0) as f64 / self.speed;
         tokio::time::sleep_until(self.begun + Duration::from_secs_f64(microseconds / 1e6)).await;
     }

@@ -12,11 +12,15 @@ const PAGE: u32 = 200;
 
 pub(super) async fn list(api: &Api, which: &Sessions, out: &mut Output) -> anyhow::Result<()> {
     let query = which.filter.query();
-    if which.json {
+    if which.shown.json {
         return api
-            .list("/api/v1/sessions", query, which.limit, PAGE, |session: Session| {
-                json::line(&session, out)
-            })
+            .list(
+                "/api/v1/sessions",
+                query,
+                which.shown.limit,
+                PAGE,
+                |session: Session| json::line(&session, out),
+            )
             .await;
     }
     let mut sessions = Vec::new();
@@ -24,7 +28,8 @@ pub(super) async fn list(api: &Api, which: &Sessions, out: &mut Output) -> anyho
         sessions.push(session);
         Ok(())
     };
-    api.list("/api/v1/sessions", query, which.limit, PAGE, keep).await?;
+    api.list("/api/v1/sessions", query, which.shown.limit, PAGE, keep)
+        .await?;
     let lines: Vec<Line<'_>> = sessions.iter().map(line).collect();
     Ok(table::sessions(&lines, out)?)
 }

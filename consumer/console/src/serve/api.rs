@@ -26,16 +26,17 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::Console;
 use super::identity;
 use super::problem::ProblemBody;
 
-pub(crate) use frames::{Frame, FramePage};
+pub(crate) use frames::{COLUMNS as FRAME_COLUMNS, Frame, FramePage};
 pub(crate) use page::Page;
 pub(super) use pages::{Described, pages};
 pub(crate) use search::Hit;
-pub(crate) use sessions::Session;
+pub(crate) use sessions::{COLUMNS as SESSION_COLUMNS, Session};
 
 /// Cancelled when the server ends: live streams must not keep it.
 #[derive(Clone, Debug)]
@@ -111,6 +112,11 @@ fn described() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(identity::sign_in))
         .routes(routes!(identity::callback))
         .routes(routes!(identity::sign_out))
+}
+
+/// When a session began, as its id says: microseconds since 1970.
+pub(crate) fn start_of(session: Uuid) -> i64 {
+    parameters::SessionId(session).start()
 }
 
 /// All routes of the API with their description.

@@ -11,6 +11,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::{Deserialize, Serialize};
 
 use super::Database;
+use crate::command::arguments::Shown;
 use crate::command::json;
 use crate::moment;
 use crate::text::{bytes, printable};
@@ -38,12 +39,8 @@ pub(crate) struct List {
     /// Only those with this reason, such as unknown_schema.
     #[arg(long)]
     reason: Option<String>,
-    /// At most so many.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    limit: u32,
-    /// One JSON object a line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 /// Which ones, and who asks.
@@ -131,7 +128,7 @@ async fn list(database: &Database, which: &List, out: &mut impl Write) -> anyhow
     let reason = if which.reason.is_some() { "reason = ?" } else { "1" };
     let sql = format!(
         "SELECT {COLUMNS} FROM deadletters_v AS d WHERE {open} AND {reason} ORDER BY kafka_time DESC, kafka_offset DESC LIMIT {}",
-        which.limit
+        which.shown.limit
     );
     let mut query = database.query(&sql);
     if let Some(reason) = &which.reason {
@@ -141,7 +138,7 @@ async fn list(database: &Database, which: &List, out: &mut impl Write) -> anyhow
         .fetch_all()
         .await
         .context("reading dead letters from ClickHouse")?;
-    if which.json {
+    if which.shown.json {
         return letters.iter().try_for_each(|letter| json::line(letter, out));
     }
     if letters.is_empty() {

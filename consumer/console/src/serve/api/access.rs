@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::page::{Cursor, Moment, Page};
+use super::page::{Cursor, Moment, Page, answer_page};
 use super::parameters::{Limit, Parameters, Term};
 use crate::serve::Console;
-use crate::serve::access::{Action, Look, answer};
+use crate::serve::access::{Action, Look};
 use crate::serve::identity::Caller;
 use crate::serve::problem::{Problem, ProblemBody};
 use crate::serve::query::{Relation, Select};
@@ -153,11 +153,7 @@ pub(super) async fn list(
             .bind("after", time)
             .bind("after_id", id);
     }
-    let limit = Limit::or(which.limit, 100) as usize;
-    let select = select
-        .rest("ORDER BY t.time DESC, t.id DESC LIMIT {limit:UInt32}")
-        .bind("limit", limit as u64 + 1);
-    let found = console.store.rows::<AccessEntry>(&select).await?;
-    let found = found.page(limit, |entry| (Moment(entry.time.microseconds()), entry.id));
-    answer(&console.access, &caller, &look, found).await
+    let select = select.rest("ORDER BY t.time DESC, t.id DESC LIMIT {limit:UInt32}");
+    let place = |entry: &AccessEntry| (Moment(entry.time.microseconds()), entry.id);
+    answer_page(&console, &caller, &look, select, Limit::or(which.limit, 100), place).await
 }

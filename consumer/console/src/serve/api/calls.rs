@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::page::{Cursor, Moment, Page};
+use super::page::{Cursor, Moment, Page, answer_page};
 use super::parameters::{Limit, Parameters, Place, SessionId, Term};
 use super::session_filter::SessionFilter;
-use super::sessions::{look, visible};
+use super::sessions::replayed;
 use crate::serve::Console;
-use crate::serve::access::{Action, Look, Recorded, answer};
+use crate::serve::access::{Action, Look};
 use crate::serve::identity::Caller;
 use crate::serve::problem::{Problem, ProblemBody};
 use crate::serve::query::{Relation, Select};
@@ -88,6 +88,11 @@ const COLUMNS: &str = "t.session_id AS session_id, t.exchange_id AS exchange_id,
 struct After(Moment, Uuid, String, String);
 
 impl After {
+    fn of(last: &Call) -> Self {
+        let called = Moment(last.called.microseconds());
+        Self(called, last.exchange_id, last.direction.clone(), last.rpc_id.clone())
+    }
+
     /// No id that the database holds is longer than a payload may be, and no cursor that we gave out is.
     fn is_right(&self) -> bool {
         self.2.len() <= 16 && self.3.len() <= 4096 && !self.3.contains(char::is_control)
@@ -214,8 +219,7 @@ pub(super) async fn list(
     let select = select.rest(
         "ORDER BY t.called DESC, t.exchange_id DESC, toString(t.direction) DESC, t.rpc_id DESC LIMIT {limit:UInt32}",
     );
-    let found = read(&console, select, &which).await?;
-    answer(&console.access, &caller, &look, found).await
+    answer_page(&console, &caller, &look, select, Limit::or(which.limit, 200), After::of).await
 }
 
 /// Calls of a session, in their order.
@@ -229,8 +233,7 @@ pub(super) async fn of_session(
     Place(id): Place<SessionId>,
     Parameters(which): Parameters<Which>,
 ) -> Result<Response, Problem> {
-    let session = visible(&console, caller.scope(), id).await?;
-    let look = look(Action::Replay, "calls", &which, &session);
+    let (session, look) = replayed(&console, &caller, id, "calls", &which).await?;
     // No call of a session is older than it or younger than its latest frame: `called` leads the table's order.
     let latest = session.measure(|session| session.latest.microseconds());
     let mut select = Select::new(caller.scope(), Relation::Calls, COLUMNS)
@@ -248,8 +251,7 @@ pub(super) async fn of_session(
         ));
     }
     let select = select.rest("ORDER BY t.called, t.exchange_id, toString(t.direction), t.rpc_id LIMIT {limit:UInt32}");
-    let found = read(&console, select, &which).await?;
-    answer(&console.access, &caller, &look, found).await
+    answer_page(&console, &caller, &look, select, Limit::or(which.limit, 200), After::of).await
 }
 
 fn after(which: &Which) -> Result<Option<After>, Problem> {
@@ -260,20 +262,4 @@ fn after(which: &Which) -> Result<Option<After>, Problem> {
             "a cursor is what an earlier page had as `next`".to_owned(),
         )),
     }
-}
-
-async fn read(console: &Console, select: Select, which: &Which) -> Result<Recorded<Page<Call>>, Problem> {
-    let limit = Limit::or(which.limit, 200) as usize;
-    let found = console
-        .store
-        .rows::<Call>(&select.bind("limit", limit as u64 + 1))
-        .await?;
-    Ok(found.page(limit, |last| {
-        After(
-            Moment(last.called.microseconds()),
-            last.exchange_id,
-            last.direction.clone(),
-            last.rpc_id.clone(),
-        )
-    }))
 }

@@ -10,9 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::parameters::{Limit, Number, Parameters, Place, SessionId};
-use super::sessions::{look, visible};
+use super::sessions::replayed;
 use crate::serve::Console;
-use crate::serve::access::{Action, Recorded, answer};
+use crate::serve::access::{Recorded, answer};
 use crate::serve::identity::Caller;
 use crate::serve::problem::{Problem, ProblemBody};
 use crate::serve::query::{Relation, Select};
@@ -135,7 +135,8 @@ impl Frame {
     }
 }
 
-pub(super) const COLUMNS: &str = "t.session_seq AS session_seq, toUnixTimestamp64Micro(t.time) AS time, toString(t.kind) AS kind, \
+/// Of `frames` under the alias `t`, for [`Frame`]; payloads are cut at the parameter `payload_bytes`.
+pub(crate) const COLUMNS: &str = "t.session_seq AS session_seq, toUnixTimestamp64Micro(t.time) AS time, toString(t.kind) AS kind, \
     toString(t.direction) AS direction, toString(t.ended) AS ended, t.exchange_id AS exchange_id, \
     t.segment_id AS segment_id, t.seq AS seq, toString(t.rpc_kind) AS rpc_kind, toString(t.rpc_method) AS rpc_method, \
     t.rpc_id AS rpc_id, toString(t.rpc_name) AS rpc_name, t.rpc_error_code AS rpc_error_code, \
@@ -218,8 +219,7 @@ pub(super) async fn page(
     Place(id): Place<SessionId>,
     Parameters(which): Parameters<Which>,
 ) -> Result<Response, Problem> {
-    let session = visible(&console, caller.scope(), id).await?;
-    let look = look(Action::Replay, "frames", &which, &session);
+    let (session, look) = replayed(&console, &caller, id, "frames", &which).await?;
     let run = Run {
         after: which.after.0,
         count: Limit::or(which.limit, 200).into(),
@@ -252,8 +252,7 @@ pub(super) async fn one(
     caller: Caller,
     Place((id, number)): Place<(SessionId, Number)>,
 ) -> Result<Response, Problem> {
-    let session = visible(&console, caller.scope(), id).await?;
-    let look = look(Action::Replay, "frame", &number, &session);
+    let (_, look) = replayed(&console, &caller, id, "frame", &number).await?;
     let missing = || Problem::NotFound("the session has no such frame");
     let run = Run {
         after: number.0.checked_sub(1).ok_or_else(missing)?,

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::parameters::{Limit, Number, Parameters, Place, SessionId};
-use super::sessions::{look, visible};
+use super::sessions::replayed;
 use crate::serve::Console;
-use crate::serve::access::{Action, answer};
+use crate::serve::access::answer;
 use crate::serve::identity::Caller;
 use crate::serve::problem::{Problem, ProblemBody};
 use crate::serve::query::{Relation, Select};
@@ -103,8 +103,7 @@ pub(super) async fn outline(
     Place(id): Place<SessionId>,
     Parameters(which): Parameters<Which>,
 ) -> Result<Response, Problem> {
-    let session = visible(&console, caller.scope(), id).await?;
-    let look = look(Action::Replay, "outline", &which, &session);
+    let (_, look) = replayed(&console, &caller, id, "outline", &which).await?;
     let limit = Limit::or(which.limit, MOST);
     let select = Select::new(caller.scope(), Relation::FramesOfSession, COLUMNS)
         .bind("session_start", id.start())

@@ -1,11 +1,17 @@
 //! Pages of lists, and where the next one begins.
 
+use axum::response::Response;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use clickhouse::{Row, RowOwned, RowRead};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::serve::access::Recorded;
+use crate::serve::Console;
+use crate::serve::access::{Look, Recorded, answer};
+use crate::serve::identity::Caller;
+use crate::serve::problem::Problem;
+use crate::serve::query::Select;
 use crate::serve::time::is_known;
 
 /// One page of a list.
@@ -29,6 +35,27 @@ impl<T> Recorded<Vec<T>> {
             Page { items, next }
         })
     }
+}
+
+/// Reads a page of what a statement finds, and answers with it. The statement has its limit as the parameter `limit`.
+///
+/// # Errors
+/// As [`Store::rows`](crate::serve::store::Store::rows) and [`answer`].
+pub(super) async fn answer_page<R, P>(
+    console: &Console,
+    caller: &Caller,
+    look: &Look,
+    select: Select,
+    limit: u32,
+    place: impl FnOnce(&R) -> P,
+) -> Result<Response, Problem>
+where
+    R: RowOwned + RowRead + Row + Serialize,
+    P: Serialize,
+{
+    let select = select.bind("limit", u64::from(limit) + 1);
+    let found = console.store.rows::<R>(&select).await?;
+    answer(&console.access, caller, look, found.page(limit as usize, place)).await
 }
 
 /// The place after which a page begins, opaque to clients.

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::page::{Cursor, Moment, Page};
+use super::page::{Cursor, Moment, Page, answer_page};
 use super::parameters::{Limit, Parameters, Term};
 use crate::serve::Console;
-use crate::serve::access::{Action, Look, answer};
+use crate::serve::access::{Action, Look};
 use crate::serve::identity::Caller;
 use crate::serve::problem::{Problem, ProblemBody};
 use crate::serve::query::{Relation, Select};
@@ -135,11 +135,7 @@ pub(super) async fn search(
             .bind("after_segment", segment)
             .bind("after_seq", seq);
     }
-    let limit = Limit::or(search.limit, 50) as usize;
-    let select = select
-        .rest("ORDER BY t.time DESC, t.segment_id DESC, t.seq DESC LIMIT {limit:UInt32}")
-        .bind("limit", limit as u64 + 1);
-    let found = console.store.rows::<Hit>(&select).await?;
-    let found = found.page(limit, |hit| (Moment(hit.time.microseconds()), hit.segment_id, hit.seq));
-    answer(&console.access, &caller, &look, found).await
+    let select = select.rest("ORDER BY t.time DESC, t.segment_id DESC, t.seq DESC LIMIT {limit:UInt32}");
+    let place = |hit: &Hit| (Moment(hit.time.microseconds()), hit.segment_id, hit.seq);
+    answer_page(&console, &caller, &look, select, Limit::or(search.limit, 50), place).await
 }

@@ -88,7 +88,8 @@ impl Session {
     }
 }
 
-pub(super) const COLUMNS: &str = "t.session_id AS session_id, toString(t.tenant) AS tenant, \
+/// Of `sessions_v` under the alias `t`, for [`Session`].
+pub(crate) const COLUMNS: &str = "t.session_id AS session_id, toString(t.tenant) AS tenant, \
     toUnixTimestamp64Micro(t.session_start) AS started, toUnixTimestamp64Micro(t.last_time) AS latest, \
     toString(t.target) AS target, t.issuer AS issuer, t.subject AS subject, t.principal_name AS name, \
     t.principal_email AS email, t.client_id AS client_id, t.client_name AS client_name, \
@@ -262,6 +263,19 @@ pub(super) async fn visible(console: &Console, scope: &Scope, id: SessionId) -> 
 pub(super) fn look(action: Action, object: &str, filter: &impl Serialize, session: &Recorded<Session>) -> Look {
     let (tenant, id) = session.measure(|session| (Tenant(session.tenant.clone()), session.session_id));
     Look::at(action, object, filter).of_tenant(tenant).into_session(id)
+}
+
+/// The session of which something is about to be shown, and that look.
+pub(super) async fn replayed(
+    console: &Console,
+    caller: &Caller,
+    id: SessionId,
+    object: &str,
+    which: &impl Serialize,
+) -> Result<(Recorded<Session>, Look), Problem> {
+    let session = visible(console, caller.scope(), id).await?;
+    let look = look(Action::Replay, object, which, &session);
+    Ok((session, look))
 }
 
 /// One session.
