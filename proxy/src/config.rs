@@ -31,6 +31,5 @@ pub use introspection::{Introspected, Introspection};
 pub use issuer::{ClaimPath, GroupsFrom, Issuer, Tenant};
 pub use limits::{Limits, Rate};
 pub use public_url::PublicUrl;
-pub use sessions::TagKeys;
 pub use target::{Allow, Record, Target};
 pub use valid::Config;

@@ -8,12 +8,12 @@ use std::{
 };
 
 use ipnet::IpNet;
-use tapedeck_config::{ByteSize, Environment, Errors, Kafka, SchemaRegistry, Section};
+use tapedeck_config::{ByteSize, Environment, Errors, Kafka, SchemaRegistry, Section, SharedKeys};
 use url::Url;
 
 use super::raw::{RawConfig, RawSpool};
 use super::{
-    Audience, Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, TagKeys, Target, clients, dpop, telemetry,
+    Audience, Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, Target, clients, dpop, sessions, telemetry,
 };
 use crate::spool::SpoolSettings;
 
@@ -56,7 +56,7 @@ pub struct Config {
     /// Where frames of spooled targets are kept while Kafka is away; there where a target is spooled.
     pub spool: Option<SpoolSettings>,
     /// The keys of session tags.
-    pub tag_keys: TagKeys,
+    pub tag_keys: SharedKeys,
     /// What clients may cost, and how long they may take.
     pub limits: Limits,
     /// Where traces are exported (OTLP over HTTP), the whole URL; nowhere, where nothing is configured.
@@ -144,7 +144,7 @@ impl Config {
                 "`public_url` says http, but [tls] is configured; write https",
             );
         }
-        let tag_keys = TagKeys::build(raw.tag_keys, reader, &mut warnings);
+        let tag_keys = sessions::tag_keys(raw.tag_keys, &mut warnings);
 
         let limits = Limits::build(raw.limits, reader);
         let traces = telemetry::traces(raw.otlp, reader);

@@ -41,6 +41,7 @@ mod reader;
 mod schema_registry;
 mod secret;
 mod section;
+mod shared_keys;
 mod value;
 
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use reader::{Environment, Reader, read, read_text, read_text_with};
 pub use schema_registry::SchemaRegistry;
 pub use secret::{SecretError, SecretSource};
 pub use section::{At, Field, Section};
+pub use shared_keys::SharedKeys;
 pub use value::{FromToml, Node, OneOrMany};
 
 /// The exit code of a service whose configuration is bad: `EX_USAGE` of `sysexits.h`. Nothing was started.

@@ -189,6 +189,15 @@ enum State<T> {
 }
 
 impl<'a, T> Field<'a, T> {
+    pub(crate) fn reader(&self) -> &'a Reader {
+        self.reader
+    }
+
+    /// The key with the names of the tables that it stands in.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The value. Its absence is reported with `purpose`: what the key is for, or an example. `None` means that
     /// something has been reported.
     pub fn required(self, purpose: &str) -> Option<T> {
