@@ -3,20 +3,59 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
-use http::header::FORWARDED;
+use http::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
 
-/// The client's address: that of the connection, unless its other end is a trusted proxy, whose word is then taken: the
-/// nearest hop that is no trusted proxy itself. `X-Forwarded-For` counts where there is one, else `Forwarded`
-/// (RFC 7239).
-pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+/// The header field in which trusted proxies write where a request came from. They write only one, and pass on the other
+/// as the client sent it: so only one is ever believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl AddressHeader {
+    /// The field of this name, upper and lower case alike.
+    ///
+    /// # Errors
+    /// A name that is neither; says which there are.
+    pub fn named(name: String) -> Result<Self, &'static str> {
+        match name.to_ascii_lowercase().as_str() {
+            "x-forwarded-for" => Ok(Self::XForwardedFor),
+            "forwarded" => Ok(Self::Forwarded),
+            _ => Err("it is \"X-Forwarded-For\" or \"Forwarded\""),
+        }
+    }
+
+    fn name(self) -> HeaderName {
+        match self {
+            Self::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
+            Self::Forwarded => FORWARDED,
+        }
+    }
+
+    /// The address of one element of the field's list, if it has one.
+    fn address(self, element: &str) -> Option<IpAddr> {
+        match self {
+            Self::XForwardedFor => address(element),
+            Self::Forwarded => forwarded_for(element),
+        }
+    }
+}
+
+/// The client's address: that of the connection, unless its other end is a trusted proxy, whose word in `header` is then
+/// taken: the nearest hop that is no trusted proxy itself.
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet], header: AddressHeader) -> IpAddr {
     let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     if !is_trusted(peer) {
         return peer;
     }
     let mut nearest = peer;
-    for hop in hops(headers).into_iter().rev() {
+    for hop in hops(headers, header).into_iter().rev() {
         // What lies behind something that is no address was not written by a proxy that we trust.
         let Some(address) = hop else { break };
         nearest = address;
@@ -27,27 +66,14 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     nearest
 }
 
-/// All hops that the headers name, the nearest last; none for what is no address.
-fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let listed = |name: &str| -> Vec<String> {
-        let values = headers.get_all(name).iter();
-        values
-            .flat_map(|value| {
-                String::from_utf8_lossy(value.as_bytes())
-                    .split(',')
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>()
-            })
-            .collect()
-    };
-    let plain = listed("x-forwarded-for");
-    if !plain.is_empty() {
-        return plain.iter().map(|hop| address(hop)).collect();
+/// All hops that the header names, the nearest last; none for what is no address.
+fn hops(headers: &HeaderMap, header: AddressHeader) -> Vec<Option<IpAddr>> {
+    let mut hops = Vec::new();
+    for value in headers.get_all(header.name()) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        hops.extend(text.split(',').map(|element| header.address(element)));
     }
-    listed(FORWARDED.as_str())
-        .iter()
-        .map(|element| forwarded_for(element))
-        .collect()
+    hops
 }
 
 /// The `for` parameter of one element of `Forwarded`.
@@ -80,6 +106,14 @@ mod tests {
     use super::*;
 
     fn from(peer: &str, headers: &[(&'static str, &str)]) -> String {
+        let header = match headers.first() {
+            Some(("forwarded", _)) => AddressHeader::Forwarded,
+            _ => AddressHeader::XForwardedFor,
+        };
+        from_by(header, peer, headers)
+    }
+
+    fn from_by(header: AddressHeader, peer: &str, headers: &[(&'static str, &str)]) -> String {
         let trusted = [
             "10.0.0.0/8".parse().expect("a network"),
             "fd00::/8".parse().expect("a network"),
@@ -88,7 +122,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a header"));
         }
-        client_address(peer.parse().expect("an address"), &map, &trusted).to_string()
+        client_address(peer.parse().expect("an address"), &map, &trusted, header).to_string()
     }
 
     #[test]
@@ -117,6 +151,31 @@ mod tests {
             ),
             "2001:db8::1"
         );
+    }
+
+    #[test]
+    fn a_header_that_the_trusted_proxy_does_not_write_is_the_clients_own_word() {
+        let both = [("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=198.51.100.1")];
+        assert_eq!(from_by(AddressHeader::Forwarded, "10.0.0.1", &both), "198.51.100.1");
+        assert_eq!(from_by(AddressHeader::XForwardedFor, "10.0.0.1", &both), "1.1.1.1");
+        assert_eq!(from_by(AddressHeader::Forwarded, "10.0.0.1", &both[..1]), "10.0.0.1");
+        assert_eq!(
+            from_by(AddressHeader::XForwardedFor, "10.0.0.1", &both[1..]),
+            "10.0.0.1"
+        );
+    }
+
+    #[test]
+    fn a_header_is_named_in_any_case_and_no_other_is_one() {
+        assert_eq!(
+            AddressHeader::named("X-FORWARDED-for".to_owned()),
+            Ok(AddressHeader::XForwardedFor)
+        );
+        assert_eq!(
+            AddressHeader::named("forwarded".to_owned()),
+            Ok(AddressHeader::Forwarded)
+        );
+        assert!(AddressHeader::named("X-Real-IP".to_owned()).is_err());
     }
 
     #[test]

@@ -43,6 +43,7 @@ section! {
         admin_listen: SocketAddr,
         public_url: Url,
         trusted_proxies: Vec<IpNet>,
+        client_address_header: String,
         proxy_protocol: bool,
         client_cert_header: bool,
         allowed_origins: Vec<String>,

@@ -7,6 +7,7 @@ use std::{collections::HashMap, path::Path};
 use ipnet::IpNet;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use secrecy::ExposeSecret;
+use tapedeck_asker::address::AddressHeader;
 use tapedeck_config::{Environment, Errors};
 
 use super::{
@@ -121,6 +122,7 @@ fn every_key_of_the_shipped_example_is_understood() {
     let clients = config.tls.as_ref().and_then(|tls| tls.clients.as_ref());
     assert!(clients.is_some_and(|clients| clients.optional));
     assert!(config.client_cert_header && config.proxy_protocol);
+    assert_eq!(config.client_address_header, AddressHeader::Forwarded);
     assert_eq!(config.dpop, Dpop::Accepted);
     assert_eq!(
         config.trusted_proxies,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use tapedeck_asker::address::AddressHeader;
 use tapedeck_config::{ByteSize, Environment, Errors, Kafka, SchemaRegistry, Section, SharedKeys};
 use url::Url;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Networks whose word on the client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where they write it.
+    pub client_address_header: AddressHeader,
     /// Whether connections of trusted proxies begin with the PROXY protocol, and those of others do not; default false.
     pub proxy_protocol: bool,
     /// Whether trusted proxies say in `Client-Cert` (RFC 9440) which certificate a client has shown; default false.
@@ -128,12 +131,26 @@ impl Config {
         let allowed_origins = raw.allowed_origins.and_then(clients::origins).or(Vec::new());
         let allowed_hosts = raw.allowed_hosts.and_then(clients::hosts).or(Vec::new());
         let trusted_proxies = raw.trusted_proxies.or(Vec::new());
-        for (field, key) in [
-            (&raw.proxy_protocol, "proxy_protocol"),
-            (&raw.client_cert_header, "client_cert_header"),
+        let client_address_header = raw.client_address_header.and_then(AddressHeader::named);
+        for (is_present, span, key) in [
+            (
+                raw.proxy_protocol.is_present(),
+                raw.proxy_protocol.span(),
+                "proxy_protocol",
+            ),
+            (
+                raw.client_cert_header.is_present(),
+                raw.client_cert_header.span(),
+                "client_cert_header",
+            ),
+            (
+                client_address_header.is_present(),
+                client_address_header.span(),
+                "client_address_header",
+            ),
         ] {
-            if field.is_present() && trusted_proxies.is_empty() {
-                reader.problem(field.span(), format!("`{key}` is of no use without `trusted_proxies`"));
+            if is_present && trusted_proxies.is_empty() {
+                reader.problem(span, format!("`{key}` is of no use without `trusted_proxies`"));
             }
         }
         let terminates_tls = raw.tls.is_some();
@@ -206,6 +223,7 @@ impl Config {
             hosts: Hosts::new(&public_url, allowed_hosts),
             public_url,
             trusted_proxies,
+            client_address_header: client_address_header.or(AddressHeader::default()),
             proxy_protocol: raw.proxy_protocol.or(false),
             client_cert_header: raw.client_cert_header.or(false),
             dpop: raw.dpop.and_then(dpop).or(Dpop::default()),

@@ -29,7 +29,12 @@ const MODERN: &str = "2026-07-28";
 /// What every frame of the exchange says.
 pub(super) fn common_frame(proxy: &Proxy, route: &Route, peer: Peer, head: &Parts) -> Frame {
     let headers = &head.headers;
-    let address = client_address(peer.address.ip(), headers, &proxy.config.trusted_proxies);
+    let address = client_address(
+        peer.address.ip(),
+        headers,
+        &proxy.config.trusted_proxies,
+        proxy.config.client_address_header,
+    );
     Frame {
         exchange_id: Uuid::now_v7(),
         target: route.target.name.clone(),

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use ipnet::IpNet;
+use tapedeck_asker::address::AddressHeader;
 use tapedeck_config::{ClickHouse, Errors, Section};
 
 pub use issuer::{ClaimPath, Issuer};
@@ -27,8 +28,10 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Certificate and key; without them something in front terminates TLS.
     pub tls: Option<Tls>,
-    /// Networks whose `X-Forwarded-For` or `Forwarded` is believed.
+    /// Networks whose word on where a client is is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where they write it.
+    pub client_address_header: AddressHeader,
     /// Where recordings are read.
     pub clickhouse: ClickHouse,
     /// Where the access log is written.
@@ -59,7 +62,12 @@ impl Config {
             .field("public_url")
             .and_then(PublicUrl::new)
             .required("the origin that browsers see, such as \"https://tapedeck.example.com\"");
-        let trusted_proxies = root.field("trusted_proxies").or(Vec::new());
+        let trusted_proxies = root.field("trusted_proxies").or(Vec::<IpNet>::new());
+        let address_header = root.field("client_address_header").and_then(AddressHeader::named);
+        if address_header.is_present() && trusted_proxies.is_empty() {
+            let message = "`client_address_header` is of no use without `trusted_proxies`";
+            root.reader().problem(address_header.span(), message);
+        }
         let tls = root.section("tls");
         let has_tls = tls.is_some();
         let tls = tls.and_then(|section| Tls::read(&section));
@@ -84,6 +92,7 @@ impl Config {
             public_url: public_url?,
             tls,
             trusted_proxies,
+            client_address_header: address_header.or(AddressHeader::default()),
             clickhouse: clickhouse?,
             access_log: access_log?,
             issuer: issuer?,
@@ -118,7 +127,7 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
-        let text = "listen = 1\npublic_url = \"http://console.example\"\nlisten_admin = 1\n[clickhouse]\n[issuer]\n\
+        let text = "listen = 1\nclient_address_header = \"Forwarded\"\npublic_url = \"http://console.example\"\nlisten_admin = 1\n[clickhouse]\n[issuer]\n\
                     url = \"http://login.example\"\n[roles]\n[[roles.auditor]]\ngroups = \"a\"\n[limits]\nqueries_per_user = 0\n";
         let errors = tapedeck_config::read_text("c.toml", text, Config::build).expect_err("it is wrong");
         let said = errors.to_string();
@@ -126,6 +135,7 @@ mod tests {
             "`listen`",
             "public_url",
             "listen_admin",
+            "client_address_header",
             "clickhouse.url",
             "[access_log]",
             "issuer.url",

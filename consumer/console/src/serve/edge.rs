@@ -10,8 +10,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
-    CONTENT_SECURITY_POLICY, HeaderName, IF_NONE_MATCH, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, USER_AGENT,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, HeaderName, IF_NONE_MATCH, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    USER_AGENT, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use tapedeck_asker::address::client_address;
@@ -101,7 +101,8 @@ impl Asker {
 pub(super) async fn pass(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0]));
-    let address = client_address(peer, request.headers(), &console.config.trusted_proxies);
+    let (trusted, header) = (&console.config.trusted_proxies, console.config.client_address_header);
+    let address = client_address(peer, request.headers(), trusted, header);
     let asker = Asker::new(request.method(), request.uri(), request.headers(), address);
     request.extensions_mut().insert(asker.clone());
     let path = request.uri().path().to_owned();

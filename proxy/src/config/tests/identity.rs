@@ -38,6 +38,11 @@ fn every_way_to_bind_a_token_and_to_ask_about_it_has_its_rules() {
         ("dpop = \"on\"", "", "`dpop`: \"on\" must be"),
         ("client_cert_header = true", "", "of no use without `trusted_proxies`"),
         ("proxy_protocol = true", "", "of no use without `trusted_proxies`"),
+        (
+            "client_address_header = \"Forwarded\"",
+            "",
+            "of no use without `trusted_proxies`",
+        ),
         ("", "groups_from = \"ldap\"", "\"ldap\" must be"),
         ("", "[issuer.introspection]", "issuer[0].introspection.client_secret"),
         ("", &second, "a second issuer would be shown"),
