@@ -10,6 +10,7 @@ mod listen;
 mod problem;
 mod query;
 mod rights;
+mod sql_looks;
 mod store;
 mod time;
 mod web;
@@ -88,9 +89,20 @@ pub async fn run_on(listener: TcpListener, config: Config, shutdown: Cancellatio
         sign_ins: SignIns::new(),
         config,
     });
+    let looks = console.config.query_log.clone().map(|query_log| {
+        let taking = sql_looks::take(console.config.clone(), query_log, shutdown.clone());
+        tokio::spawn(taking)
+    });
+    if looks.is_none() {
+        tracing::warn!("no [query_log]: looks at the database in SQL, past the console, are not on the access log");
+    }
     tracing::info!(url = console.config.public_url.origin(), "serving");
     let router = web::router(Arc::clone(&console), shutdown.clone());
     listen::serve(listener, acceptor, router, shutdown).await;
+    if let Some(looks) = looks {
+        // A panic in there is in the log already.
+        let _ = looks.await;
+    }
     Ok(())
 }
 

@@ -1,11 +1,10 @@
 //! What users find in the database: queries, comments, dead letters, and the rights of those who look.
 
 use clickhouse::{Client, Compression};
-use sha2::{Digest as _, Sha256};
 use tapedeck_consumer::batch::Batch;
 use tapedeck_consumer::migrate::migrate_database;
 use tapedeck_consumer::record::Record;
-use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind, Login};
+use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind, Login, example_users};
 use tapedeck_dev::folder::{Folder, Site};
 use tapedeck_dev::progress::Quiet;
 
@@ -147,18 +146,6 @@ async fn a_record_that_an_earlier_version_could_not_read_is_no_other_record() {
 
 /// A ClickHouse with the users of the example file, each with its name as password, and a database with rows of two tenants.
 async fn guarded() -> (ClickHouse, impl Fn(&str) -> Client) {
-    let mut users = include_str!("../../../deploy/clickhouse/users.d/tapedeck.xml").to_owned();
-    for (name, variable) in [
-        ("tapedeck_migrator", "TAPEDECK_MIGRATOR_SHA256"),
-        ("tapedeck_loader", "TAPEDECK_LOADER_SHA256"),
-        ("tapedeck_console", "TAPEDECK_CONSOLE_SHA256"),
-        ("tapedeck_auditor_acme", "TAPEDECK_AUDITOR_ACME_SHA256"),
-    ] {
-        let digest: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
-        let given = format!("<password_sha256_hex from_env=\"{variable}\"/>");
-        assert!(users.contains(&given), "{given}");
-        users = users.replace(&given, &format!("<password_sha256_hex>{digest}</password_sha256_hex>"));
-    }
     let folder = Folder::open().expect("a folder for parts");
     let run = folder.run("test-users").expect("a folder for this run");
     let site = Site {
@@ -170,7 +157,7 @@ async fn guarded() -> (ClickHouse, impl Fn(&str) -> Client) {
         user: "root".to_owned(),
         password: "sesame".to_owned().into(),
     };
-    let clickhouse = ClickHouse::with_users(ClickHouseKind::choose().0, login, &[&users], site).await;
+    let clickhouse = ClickHouse::with_users(ClickHouseKind::choose().0, login, &[&example_users()], site).await;
     let clickhouse = clickhouse.expect("ClickHouse");
     let url = clickhouse.url();
     let client = move |user: &str| {

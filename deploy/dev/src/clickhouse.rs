@@ -1,5 +1,6 @@
 //! ClickHouse: a program that is installed, or the library of that name in a process of ours.
 
+mod example;
 mod library;
 mod program;
 
@@ -23,6 +24,7 @@ use crate::ports;
 use crate::process::{Child, ProcessError, Server};
 use crate::progress::Step;
 
+pub use example::example_users;
 pub use library::{ServeError, ServerArguments, serve};
 
 /// Longer than a start takes on a busy machine.
@@ -133,7 +135,8 @@ impl ClickHouse {
         Self::launch(kind, port, login, &[], site).await
     }
 
-    /// As [`start`](Self::start) with a `login`, and with further users: the texts of files for `users.d`.
+    /// As [`start`](Self::start) with a `login`, and with further users: the texts of files for `users.d`. Such a server keeps
+    /// a log of queries, `system.query_log`.
     ///
     /// # Errors
     /// When it cannot be installed or started; the error quotes its log.
@@ -287,6 +290,14 @@ impl Lifeline {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
+
+/// The log of queries, for servers with users: it says who has asked what.
+const QUERY_LOG: &str = "  <query_log>
+    <database>system</database>
+    <table>query_log</table>
+    <flush_interval_milliseconds>500</flush_interval_milliseconds>
+  </query_log>
+";
 
 /// A users file: one user who may do all, from this machine only, with a password or without; and further entries.
 fn users(login: Option<&Login>, others: &str) -> String {

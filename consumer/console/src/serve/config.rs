@@ -3,6 +3,7 @@
 mod issuer;
 mod limits;
 mod public_url;
+mod query_log;
 mod roles;
 mod tls;
 
@@ -16,6 +17,7 @@ use tapedeck_config::{ClickHouse, Errors, Section};
 pub use issuer::{ClaimPath, Issuer};
 pub use limits::Limits;
 pub use public_url::PublicUrl;
+pub use query_log::QueryLog;
 pub use roles::{Auditor, Roles};
 pub use tls::Tls;
 
@@ -36,6 +38,8 @@ pub struct Config {
     pub clickhouse: ClickHouse,
     /// Where the access log is written.
     pub access_log: ClickHouse,
+    /// Where looks past the console, in SQL, are taken from into the access log; none: they are not.
+    pub query_log: Option<QueryLog>,
     /// Who says who people are.
     pub issuer: Issuer,
     /// What their groups are worth.
@@ -78,6 +82,7 @@ impl Config {
             "where looks are written down: the same ClickHouse, and a user who may insert into access_log",
         );
         let access_log = access_log.and_then(|section| ClickHouse::read(&section));
+        let query_log = root.section("query_log").map(|section| QueryLog::read(&section));
         let issuer = root.required_section("issuer", "who signs people in");
         let issuer = issuer.and_then(|section| Issuer::read(&section));
         let roles = root.required_section("roles", "which groups may see what");
@@ -87,6 +92,10 @@ impl Config {
             true => Some(tls?),
             false => None,
         };
+        let query_log = match query_log {
+            Some(read) => Some(read?),
+            None => None,
+        };
         Some(Self {
             listen: listen?,
             public_url: public_url?,
@@ -95,6 +104,7 @@ impl Config {
             client_address_header: address_header.or(AddressHeader::default()),
             clickhouse: clickhouse?,
             access_log: access_log?,
+            query_log,
             issuer: issuer?,
             roles: roles?,
             limits,
@@ -116,6 +126,7 @@ mod tests {
         let variables = [
             ("CLICKHOUSE_PASSWORD".to_owned(), "reads".to_owned()),
             ("CLIENT_SECRET".to_owned(), "secret".to_owned()),
+            ("WATCHER_PASSWORD".to_owned(), "watches".to_owned()),
         ];
         let environment = Environment::Given(variables.into());
         let config = tapedeck_config::read_text_with("console.toml", text, environment, Config::build);
@@ -123,6 +134,9 @@ mod tests {
         assert_eq!(config.roles.auditors.len(), 1);
         assert_eq!(config.limits.time, Duration::from_secs(10));
         assert_eq!(config.access_log.user, "tapedeck_console");
+        let query_log = config.query_log.expect("looks in SQL are taken");
+        assert_eq!(query_log.clickhouse.user, "tapedeck_watcher");
+        assert_eq!(query_log.services, ["tapedeck_loader", "tapedeck_console"]);
     }
 
     #[test]

@@ -12,5 +12,6 @@ mod reading;
 mod recordings;
 mod rights;
 mod sign_in;
+mod sql_looks;
 mod stack;
 mod tls;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use libloading::{Library, Symbol};
 use thiserror::Error;
 
-use super::{ClickHouseError, Plan, users};
+use super::{ClickHouseError, Plan, QUERY_LOG, users};
 use crate::binaries::binaries;
 use crate::fetch;
 use crate::folder::Site;
@@ -54,7 +54,7 @@ pub(super) async fn prepare(plan: &Plan<'_>, site: Site<'_>) -> Result<Launch, C
         fs::write(plan.room.join("users.xml"), users(plan.login, SESSION_USER))?;
         fs::write(
             &config,
-            "<clickhouse><users_config>users.xml</users_config></clickhouse>\n",
+            format!("<clickhouse>\n  <users_config>users.xml</users_config>\n{QUERY_LOG}</clickhouse>\n"),
         )?;
         launch = launch.arg("--config").arg(config);
     }

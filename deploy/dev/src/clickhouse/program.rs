@@ -4,13 +4,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Plan, users};
+use super::{Plan, QUERY_LOG, users};
 use crate::process::Launch;
 
 pub(super) fn prepare(program: &Path, plan: &Plan<'_>) -> io::Result<Launch> {
     fs::write(plan.room.join("users.xml"), users(plan.login, ""))?;
     let config = plan.room.join("config.xml");
-    fs::write(&config, settings(plan.port))?;
+    let query_log = plan.login.map_or("", |_| QUERY_LOG);
+    fs::write(&config, settings(plan.port, query_log))?;
     Ok(Launch::new("ClickHouse", program, &plan.log)
         // The settings' paths are relative to it.
         .current_dir(plan.room)
@@ -18,7 +19,7 @@ pub(super) fn prepare(program: &Path, plan: &Plan<'_>) -> io::Result<Launch> {
         .arg(format!("--config-file={}", config.display())))
 }
 
-fn settings(port: u16) -> String {
+fn settings(port: u16, query_log: &str) -> String {
     format!(
         "<clickhouse>
   <logger><level>information</level><console>1</console></logger>
@@ -30,7 +31,7 @@ fn settings(port: u16) -> String {
   <users_config>users.xml</users_config>
   <default_profile>default</default_profile>
   <default_database>default</default_database>
-</clickhouse>
+{query_log}</clickhouse>
 "
     )
 }
