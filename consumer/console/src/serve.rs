@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use access::AccessLog;
 use config::Config;
 use edge::Strangers;
-use identity::{BrowserSessions, Provider, SignIns};
+use identity::{BrowserSessions, Provider, Seals, SignIns};
 use store::Store;
 
 pub(crate) use api::{FRAME_COLUMNS, Frame, FramePage, Hit, Page, SESSION_COLUMNS, Session, start_of};
@@ -80,13 +80,19 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
 /// When TLS or a client for the identity provider cannot be set up.
 pub async fn run_on(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
     let acceptor = config.tls.as_ref().map(listen::acceptor).transpose()?;
+    if config.session_keys.is_random() {
+        tracing::warn!(
+            "no session_keys: who signs in has to do so again when this process ends, and at every other replica"
+        );
+    }
+    let seals = Seals::new(&config.session_keys);
     let console = Arc::new(Console {
         store: Store::new(&config.clickhouse, config.limits),
         access: Arc::new(AccessLog::start(&config.access_log)),
         strangers: Arc::new(Strangers::new()),
         provider: Provider::new(config.issuer.clone(), &config.public_url)?,
-        sessions: BrowserSessions::new(config.limits.session, config.limits.session_idle),
-        sign_ins: SignIns::new(),
+        sessions: BrowserSessions::new(&config, seals.clone()),
+        sign_ins: SignIns::new(seals),
         config,
     });
     let looks = console.config.query_log.clone().map(|query_log| {

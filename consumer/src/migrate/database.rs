@@ -39,6 +39,7 @@ migrations!(
     8 "008_views.sql",
     9 "009_retries.sql",
     10 "010_tokens.sql",
+    11 "011_browser_sessions.sql",
 );
 
 /// Why the database could not be brought to this version.

@@ -188,6 +188,10 @@ async fn who_loads_looks_and_audits_may_do_that_and_no_more() {
     }
     let log = "INSERT INTO access_log (subject, action, outcome, tenant) VALUES ('carol', 'view', 'allowed', 'acme'), ('dan', 'view', 'allowed', 'other')";
     run(&console, log).await.expect("the console writes what it shows");
+    let ended = "INSERT INTO ended_browser_sessions (id, until) VALUES (generateUUIDv4(), now() + 60)";
+    run(&console, ended)
+        .await
+        .expect("the console notes who has signed out");
     let count = async |client: &Client, table: &str| {
         let sql = format!("SELECT count() FROM {table}");
         client.query_raw(&sql).fetch_one::<u64>().await
@@ -237,6 +241,7 @@ async fn who_loads_looks_and_audits_may_do_that_and_no_more() {
             &auditor,
             "INSERT INTO access_log (subject) VALUES ('nobody')",
         ),
+        ("console", &console, "ALTER TABLE ended_browser_sessions DELETE WHERE 1"),
     ] {
         let error = run(client, statement).await.expect_err(statement).to_string();
         assert_denied(&error, &format!("{who}: {statement}"));

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use ipnet::IpNet;
 use tapedeck_asker::address::AddressHeader;
-use tapedeck_config::{ClickHouse, Errors, Section};
+use tapedeck_config::{ClickHouse, Errors, Section, SharedKeys};
 
 pub use issuer::{ClaimPath, Issuer};
 pub use limits::Limits;
@@ -30,6 +30,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Certificate and key; without them something in front terminates TLS.
     pub tls: Option<Tls>,
+    /// What seals the sessions of browsers; the same for all replicas.
+    pub session_keys: SharedKeys,
     /// Networks whose word on where a client is is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// Where they write it.
@@ -66,6 +68,7 @@ impl Config {
             .field("public_url")
             .and_then(PublicUrl::new)
             .required("the origin that browsers see, such as \"https://tapedeck.example.com\"");
+        let session_keys = SharedKeys::read(root.field("session_keys"));
         let trusted_proxies = root.field("trusted_proxies").or(Vec::<IpNet>::new());
         let address_header = root.field("client_address_header").and_then(AddressHeader::named);
         if address_header.is_present() && trusted_proxies.is_empty() {
@@ -100,6 +103,7 @@ impl Config {
             listen: listen?,
             public_url: public_url?,
             tls,
+            session_keys: session_keys?,
             trusted_proxies,
             client_address_header: address_header.or(AddressHeader::default()),
             clickhouse: clickhouse?,
@@ -126,6 +130,7 @@ mod tests {
         let variables = [
             ("CLICKHOUSE_PASSWORD".to_owned(), "reads".to_owned()),
             ("CLIENT_SECRET".to_owned(), "secret".to_owned()),
+            ("SESSION_KEY".to_owned(), "k".repeat(32)),
             ("WATCHER_PASSWORD".to_owned(), "watches".to_owned()),
         ];
         let environment = Environment::Given(variables.into());

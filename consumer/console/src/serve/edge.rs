@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
-    CONTENT_SECURITY_POLICY, HeaderName, IF_NONE_MATCH, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    CONTENT_SECURITY_POLICY, HeaderName, IF_NONE_MATCH, REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
     USER_AGENT, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Uri};
@@ -47,6 +47,8 @@ struct Asking {
     object: String,
     filter: String,
     if_none_match: Option<HeaderValue>,
+    /// A cookie that the browser is to keep from now on.
+    keeps: OnceLock<HeaderValue>,
     /// Set once somebody is known to be asking, so that a refusal names them.
     user: OnceLock<Arc<User>>,
 }
@@ -64,6 +66,7 @@ impl Asker {
             object: kept(&format!("{method} {}", uri.path())),
             filter: kept(uri.query().unwrap_or_default()),
             if_none_match: headers.get(IF_NONE_MATCH).cloned(),
+            keeps: OnceLock::new(),
             user: OnceLock::new(),
         }))
     }
@@ -90,6 +93,12 @@ impl Asker {
         self.0.if_none_match.as_ref()
     }
 
+    /// The browser is to keep this cookie.
+    pub(super) fn keeps(&self, cookie: HeaderValue) {
+        // A request has one session, and is asked about it once.
+        let _ = self.0.keeps.set(cookie);
+    }
+
     /// It is this user who asks.
     pub(super) fn is(&self, user: &Arc<User>) {
         // A request has one user; who was there first stays.
@@ -108,6 +117,9 @@ pub(super) async fn pass(State(console): State<Arc<Console>>, mut request: Reque
     let path = request.uri().path().to_owned();
     let answer = next.run(request).await;
     let mut answer = account(&console, &asker, &path, answer).await;
+    if let Some(cookie) = asker.0.keeps.get() {
+        answer.headers_mut().append(SET_COOKIE, cookie.clone());
+    }
     protect(&console, &asker, answer.headers_mut());
     answer
 }

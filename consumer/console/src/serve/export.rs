@@ -152,8 +152,10 @@ impl Export {
     async fn piece(&mut self) -> Result<Option<Bytes>, &'static str> {
         if self.signed_in_at.elapsed() >= SIGNED_IN_EVERY {
             self.signed_in_at = Instant::now();
-            if !self.caller.is_still_signed_in(&self.console) {
-                return Err("unauthenticated");
+            match self.caller.is_still_signed_in(&self.console).await {
+                Ok(true) => {}
+                Ok(false) => return Err("unauthenticated"),
+                Err(problem) => return Err(problem.name()),
             }
         }
         let name = |error: clickhouse::error::Error| store::refusal(&error).name();

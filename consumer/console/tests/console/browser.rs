@@ -21,6 +21,25 @@ impl Browser {
         self.cookies.get(&key).map(String::as_str)
     }
 
+    /// The cookie that holds the ID token.
+    pub(crate) fn hint(&self, origin: &str) -> Option<&str> {
+        let key = (
+            origin.to_owned(),
+            "/auth/sign-out".to_owned(),
+            "__Secure-tapedeck-hint".to_owned(),
+        );
+        self.cookies.get(&key).map(String::as_str)
+    }
+
+    /// Shows the cookies of one origin to another as well: to a browser, all replicas have one name.
+    pub(crate) fn carry(&mut self, from: &str, to: &str) {
+        let own = self.cookies.iter().filter(|((origin, _, _), _)| origin == from);
+        let carried: Vec<_> = own
+            .map(|((_, path, name), value)| ((to.to_owned(), path.clone(), name.clone()), value.clone()))
+            .collect();
+        self.cookies.extend(carried);
+    }
+
     /// Goes there, follows no redirect.
     pub(crate) async fn request(
         &mut self,

@@ -3,6 +3,7 @@
 mod access_log;
 mod archive;
 mod browser;
+mod browser_sessions;
 mod command_line;
 mod described;
 mod exports;

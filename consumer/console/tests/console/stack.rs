@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clickhouse::Client;
@@ -40,6 +41,21 @@ pub(crate) struct Stack {
     client: (String, String),
     /// The run's folder is in use as long as this is there.
     run: Run,
+}
+
+/// A console in a thread of its own. It goes on when this is dropped.
+pub(crate) struct Served {
+    stop: CancellationToken,
+    thread: JoinHandle<()>,
+}
+
+impl Served {
+    /// Ends it, in order.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        let ended = tokio::task::spawn_blocking(|| self.thread.join()).await;
+        ended.expect("it is waited for").expect("it does not panic");
+    }
 }
 
 /// An answer, read to its end.
@@ -143,20 +159,28 @@ impl Stack {
         self.serve_all(listener, url, &self.database, access_log, more);
     }
 
+    /// One more console behind the name of the first, as a load balancer has several: where it is, and what ends it.
+    pub(crate) async fn replica(&self, database: &str, more: &str) -> (String, Served) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = format!("http://{}", listener.local_addr().expect("an address"));
+        let served = self.serve_all(listener, &self.url, database, &self.clickhouse.url(), more);
+        (at, served)
+    }
+
     /// [`Stack::serve`] over another database.
     pub(crate) fn serve_database(&self, listener: TcpListener, database: &str) {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         self.serve_all(listener, &url, database, &self.clickhouse.url(), "");
     }
 
-    fn serve_all(&self, listener: TcpListener, url: &str, database: &str, access_log: &str, more: &str) {
+    fn serve_all(&self, listener: TcpListener, url: &str, database: &str, access_log: &str, more: &str) -> Served {
         // A question about limits brings its own.
         let limits = match more.contains("[limits]") {
             true => "",
             false => "[limits]\nexports_per_user = 64\n",
         };
         let text = format!(
-            "listen = \"127.0.0.1:0\"\npublic_url = \"{url}\"\n\
+            "listen = \"127.0.0.1:0\"\npublic_url = \"{url}\"\nsession_keys = [{{ env = \"SESSION_KEY\" }}]\n\
              [clickhouse]\nurl = \"{}\"\ndatabase = \"{database}\"\n\
              [access_log]\nurl = \"{access_log}\"\ndatabase = \"{database}\"\n\
              [issuer]\nurl = \"{}\"\nclient_id = \"{}\"\nclient_secret = {{ env = \"SECRET\" }}\naudience = \"{AUDIENCE}\"\n\
@@ -167,20 +191,28 @@ impl Stack {
             self.identity.issuer(),
             self.client.0,
         );
-        let environment = Environment::Given([("SECRET".to_owned(), self.client.1.clone())].into());
+        let secrets = [
+            ("SECRET", self.client.1.clone()),
+            ("SESSION_KEY", "session key ".repeat(4)),
+        ];
+        let environment = Environment::Given(secrets.map(|(name, secret)| (name.to_owned(), secret)).into());
         let config = tapedeck_config::read_text_with("test.toml", &text, environment, Config::build);
         let config = config.expect("a right configuration");
         let listener = listener.into_std().expect("a socket");
-        std::thread::spawn(move || {
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
+        let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
                 .enable_all()
                 .build();
-            runtime.expect("a runtime").block_on(async {
+            let served = runtime.expect("a runtime").block_on(async {
                 let listener = TcpListener::from_std(listener).expect("a socket");
-                serve::run_on(listener, config, CancellationToken::new()).await
-            })
+                serve::run_on(listener, config, stopping).await
+            });
+            served.expect("it is served");
         });
+        Served { stop, thread }
     }
 
     /// Asks as a user with a bearer token, or as nobody.

@@ -164,12 +164,15 @@ impl Live {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
-            if !self.caller.is_still_signed_in(&self.console) || !self.is_on_record().await {
-                return None;
-            }
-            let found = match self.source {
-                Source::Frames { .. } => self.new_frames().await,
-                Source::Sessions { .. } => self.new_sessions().await,
+            let found = match self.caller.is_still_signed_in(&self.console).await {
+                Ok(false) => return None,
+                Ok(true) => {
+                    if !self.is_on_record().await {
+                        return None;
+                    }
+                    self.look().await
+                }
+                Err(problem) => Err(problem),
             };
             match found {
                 // ClickHouse may be away for a while; the client would only come back.
@@ -200,6 +203,13 @@ impl Live {
                 true
             }
             Err(_) => false,
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Problem> {
+        match self.source {
+            Source::Frames { .. } => self.new_frames().await,
+            Source::Sessions { .. } => self.new_sessions().await,
         }
     }
 

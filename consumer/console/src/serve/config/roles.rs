@@ -44,6 +44,15 @@ impl Roles {
     }
 }
 
+impl Roles {
+    /// Whether any role is given to this group.
+    pub(in crate::serve) fn name(&self, group: &String) -> bool {
+        self.viewers.contains(group)
+            || self.administrators.contains(group)
+            || self.auditors.iter().any(|auditor| auditor.groups.contains(group))
+    }
+}
+
 impl Auditor {
     fn read(section: &Section<'_>) -> Option<Self> {
         let groups = section.field("groups").required("the groups of these auditors");

@@ -1,18 +1,28 @@
-//! Browsers that have signed in. They hold a random word; what it stands for stays here, so that signing out ends it.
+//! Browsers that have signed in. What a session is stands in the browser's own cookie, sealed, so that it outlives the
+//! process and every replica knows it. What a cookie cannot say, that somebody has signed out, is on record.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use secrecy::SecretString;
-use sha2::{Digest as _, Sha256};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::User;
+use super::ended::EndedSessions;
+use super::seal::{Purpose, Seals};
+use crate::serve::config::Config;
+use crate::serve::problem::Problem;
 
-/// The most sessions: beyond, the one that was unused longest goes.
-const MOST: usize = 100_000;
+/// The longest value of a cookie, in bytes: browsers keep cookies of 4096 with their name and attributes (RFC 6265, section
+/// 6.1).
+const LONGEST: usize = 3800;
+/// How far the clocks of replicas may be apart.
+const SKEW: Duration = Duration::from_secs(60);
+/// A session is noted as used when so small a part of its idle time has passed: to do so is a new cookie.
+const PART: u32 = 20;
 
 /// One browser's session.
 #[derive(Clone)]
@@ -20,9 +30,9 @@ pub(super) struct BrowserSession {
     pub(super) user: Arc<User>,
     /// What a page of ours shows with unsafe requests. No secret of the session itself.
     pub(super) csrf: String,
-    /// To sign out at the provider with.
-    pub(super) id_token: Arc<SecretString>,
-    digest: Digest,
+    id: Uuid,
+    begun: SystemTime,
+    used: SystemTime,
 }
 
 impl fmt::Debug for BrowserSession {
@@ -33,42 +43,47 @@ impl fmt::Debug for BrowserSession {
     }
 }
 
-/// SHA-256 of a word: what is remembered in its stead, so that no cookie can be read out of memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Digest([u8; 32]);
-
-impl Digest {
-    fn of(word: &str) -> Self {
-        Self(Sha256::digest(word).into())
-    }
+/// A session as it is sealed. Times are seconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    id: Uuid,
+    begun: u64,
+    used: u64,
+    csrf: String,
+    user: User,
 }
 
-#[derive(Debug)]
-struct Held {
-    session: BrowserSession,
-    begun: Instant,
-    used: Instant,
-}
-
-/// All sessions. They do not outlive the process: after a restart, signing in again is one redirect.
+/// Begins sessions, knows them again, and ends them.
 #[derive(Debug)]
 pub(in crate::serve) struct BrowserSessions {
+    issuer: String,
     lasts: Duration,
     idle: Duration,
-    held: Mutex<HashMap<Digest, Held>>,
+    seals: Seals,
+    ended: EndedSessions,
+}
+
+/// What the browser of a session that has begun is to keep.
+pub(super) struct Begun {
+    /// The session.
+    pub(super) session: String,
+    /// The ID token, to sign out at the provider with; none where it is too long for a cookie.
+    pub(super) hint: Option<String>,
 }
 
 /// 256 random bits as text.
-pub(super) fn random_word() -> String {
+fn random_word() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
 impl BrowserSessions {
-    pub(in crate::serve) fn new(lasts: Duration, idle: Duration) -> Self {
+    pub(in crate::serve) fn new(config: &Config, seals: Seals) -> Self {
         Self {
-            lasts,
-            idle,
-            held: Mutex::default(),
+            issuer: config.issuer.url.clone(),
+            lasts: config.limits.session,
+            idle: config.limits.session_idle,
+            seals,
+            ended: EndedSessions::new(config),
         }
     }
 
@@ -77,90 +92,117 @@ impl BrowserSessions {
         self.lasts
     }
 
-    /// Begins a session; the word is for the browser alone.
-    pub(super) fn begin(&self, user: User, id_token: SecretString, now: Instant) -> String {
-        let word = random_word();
-        let digest = Digest::of(&word);
+    /// Begins a session, under an id that no session had before.
+    ///
+    /// # Errors
+    /// [`Problem::Forbidden`]: the user is in so many groups that no cookie holds them.
+    pub(super) fn begin(&self, user: User, id_token: &SecretString, now: SystemTime) -> Result<Begun, Problem> {
         let session = BrowserSession {
             user: Arc::new(user),
             csrf: random_word(),
-            id_token: Arc::new(id_token),
-            digest,
+            id: Uuid::now_v7(),
+            begun: now,
+            used: now,
         };
-        let mut held = self.held();
-        if held.len() >= MOST {
-            held.retain(|_, one| self.is_alive(one, now));
+        let hint = id_token.expose_secret().as_bytes();
+        let hint = self.seals.seal(Purpose::Hint, session.id.as_bytes(), hint);
+        let sealed = self.seal(&session);
+        match sealed.len() <= LONGEST {
+            true => Ok(Begun {
+                session: sealed,
+                hint: Some(hint).filter(|hint| hint.len() <= LONGEST),
+            }),
+            false => Err(Problem::Forbidden(
+                "you are in more groups with rights here than a browser keeps for us",
+            )),
         }
-        if held.len() >= MOST
-            && let Some(oldest) = held.iter().min_by_key(|(_, one)| one.used).map(|(digest, _)| *digest)
-        {
-            held.remove(&oldest);
-        }
-        let (begun, used) = (now, now);
-        held.insert(digest, Held { session, begun, used });
-        word
     }
 
-    /// The session that a browser's word stands for, which is used by that.
-    pub(super) fn find(&self, word: &str, now: Instant) -> Option<BrowserSession> {
-        let digest = Digest::of(word);
-        let mut held = self.held();
-        let one = held.get_mut(&digest)?;
-        if !self.is_alive(one, now) {
-            held.remove(&digest);
-            return None;
-        }
-        one.used = now;
-        Some(one.session.clone())
+    /// The session that a cookie holds, as far as the cookie says: somebody may have [ended](Self::has_ended) it.
+    pub(super) fn open(&self, cookie: &str, now: SystemTime) -> Option<BrowserSession> {
+        let text = self.seals.open(Purpose::Session, b"", cookie)?;
+        let sealed: Sealed = serde_json::from_slice(&text).ok()?;
+        let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        let session = BrowserSession {
+            user: Arc::new(sealed.user),
+            csrf: sealed.csrf,
+            id: sealed.id,
+            begun: at(sealed.begun)?,
+            used: at(sealed.used)?,
+        };
+        let is_used = age(session.used, now).is_some_and(|age| age < self.idle);
+        // The provider may be another one by now.
+        let is_ours = session.user.issuer() == self.issuer;
+        (is_ours && is_used && self.is_young(&session, now)).then_some(session)
     }
 
-    /// Whether a session goes on; to ask is not to use it.
-    pub(super) fn goes_on(&self, session: &BrowserSession, now: Instant) -> bool {
-        self.held()
-            .get(&session.digest)
-            .is_some_and(|one| now.saturating_duration_since(one.begun) < self.lasts)
+    /// The ID token that a session began with, from the cookie that holds it.
+    pub(super) fn open_hint(&self, session: &BrowserSession, cookie: &str) -> Option<SecretString> {
+        let text = self.seals.open(Purpose::Hint, session.id.as_bytes(), cookie)?;
+        String::from_utf8(text).ok().map(SecretString::from)
     }
 
-    /// Ends a session.
-    pub(super) fn end(&self, session: &BrowserSession) {
-        self.held().remove(&session.digest);
+    /// A new cookie for a session that was used, and how long it lasts; none where the one that the browser has will do.
+    pub(super) fn renew(&self, session: &BrowserSession, now: SystemTime) -> Option<(String, Duration)> {
+        let is_due = age(session.used, now).is_some_and(|age| age >= self.idle / PART);
+        let rest = self.lasts.checked_sub(age(session.begun, now)?)?;
+        let used = BrowserSession {
+            used: now,
+            ..session.clone()
+        };
+        is_due.then(|| (self.seal(&used), rest))
     }
 
-    fn is_alive(&self, one: &Held, now: Instant) -> bool {
-        now.saturating_duration_since(one.begun) < self.lasts && now.saturating_duration_since(one.used) < self.idle
+    /// Whether somebody has signed out of it, at any replica.
+    ///
+    /// # Errors
+    /// [`Problem::Away`]: nobody knows.
+    pub(super) async fn has_ended(&self, session: &BrowserSession) -> Result<bool, Problem> {
+        self.ended.has(session.id).await
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<Digest, Held>> {
-        // A panic while the lock was held leaves a map that is whole: every change to it is one call.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a session that was there goes on; to ask is not to use it.
+    ///
+    /// # Errors
+    /// [`Problem::Away`]: nobody knows.
+    pub(super) async fn goes_on(&self, session: &BrowserSession, now: SystemTime) -> Result<bool, Problem> {
+        Ok(self.is_young(session, now) && !self.has_ended(session).await?)
+    }
+
+    /// Ends a session, for every replica.
+    ///
+    /// # Errors
+    /// [`Problem::Away`]: it may not have ended.
+    pub(super) async fn end(&self, session: &BrowserSession) -> Result<(), Problem> {
+        self.ended.add(session.id, session.begun + self.lasts).await
+    }
+
+    fn is_young(&self, session: &BrowserSession, now: SystemTime) -> bool {
+        age(session.begun, now).is_some_and(|age| age < self.lasts)
+    }
+
+    fn seal(&self, session: &BrowserSession) -> String {
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let sealed = Sealed {
+            id: session.id,
+            begun: seconds(session.begun),
+            used: seconds(session.used),
+            csrf: session.csrf.clone(),
+            user: (*session.user).clone(),
+        };
+        let text = serde_json::to_vec(&sealed).expect("texts and numbers are JSON");
+        self.seals.seal(Purpose::Session, b"", &text)
+    }
+}
+
+/// How long ago; none for what is still to come, beyond what clocks may be apart.
+fn age(then: SystemTime, now: SystemTime) -> Option<Duration> {
+    match now.duration_since(then) {
+        Ok(age) => Some(age),
+        Err(ahead) if ahead.duration() <= SKEW => Some(Duration::ZERO),
+        Err(_) => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::{BrowserSessions, User};
-
-    #[test]
-    fn a_session_ends_when_it_is_old_or_idle_or_signed_out() {
-        let sessions = BrowserSessions::new(Duration::from_secs(100), Duration::from_secs(10));
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        let begin = || sessions.begin(User::for_test("alice", &[]), "token".into(), start);
-        let idle = begin();
-        assert!(sessions.find(&idle, after(9)).is_some());
-        assert!(sessions.find(&idle, after(18)).is_some(), "it was used");
-        assert!(sessions.find(&idle, after(28)).is_none(), "it was not");
-        let old = begin();
-        for second in (5..100).step_by(5) {
-            assert!(sessions.find(&old, after(second)).is_some());
-        }
-        assert!(sessions.find(&old, after(100)).is_none());
-        let ended = begin();
-        let session = sessions.find(&ended, start).expect("it is there");
-        sessions.end(&session);
-        assert!(sessions.find(&ended, start).is_none());
-        assert!(!sessions.goes_on(&session, start));
-    }
-}
+mod tests;

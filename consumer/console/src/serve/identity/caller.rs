@@ -1,7 +1,7 @@
 //! The user of one request, with their rights: what every handler that shows something takes.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
@@ -55,10 +55,14 @@ impl Caller {
     }
 
     /// Whether who was signed in when the request came still is: for answers that take long.
-    pub(in crate::serve) fn is_still_signed_in(&self, console: &Console) -> bool {
+    ///
+    /// # Errors
+    /// [`Problem::Away`]: nobody knows.
+    pub(in crate::serve) async fn is_still_signed_in(&self, console: &Console) -> Result<bool, Problem> {
+        let now = SystemTime::now();
         match &self.via {
-            Via::Browser(session) => console.sessions.goes_on(session, Instant::now()),
-            Via::Token(expires) => SystemTime::now() < *expires,
+            Via::Browser(session) => console.sessions.goes_on(session, now).await,
+            Via::Token(expires) => Ok(now < *expires),
         }
     }
 }
@@ -70,6 +74,11 @@ impl FromRequestParts<Arc<Console>> for Caller {
         let asker = parts.extensions.get::<Asker>().cloned().ok_or(Problem::Internal)?;
         let (user, via) = who(&parts.headers, console).await?;
         asker.is(&user);
+        if let Via::Browser(session) = &via
+            && let Some((sealed, lasts)) = console.sessions.renew(session, SystemTime::now())
+        {
+            asker.keeps(cookie::set(cookie::SESSION, &sealed, lasts));
+        }
         Ok(Self {
             scope: Scope::of(user, &console.config.roles)?,
             asker,
@@ -82,7 +91,7 @@ impl FromRequestParts<Arc<Console>> for Caller {
 async fn who(headers: &HeaderMap, console: &Console) -> Result<(Arc<User>, Via), Problem> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     let Some(field) = fields.next() else {
-        let session = browser(headers, console);
+        let session = signed_in(headers, console).await?;
         let session =
             session.ok_or_else(|| Problem::Unauthenticated("sign in at /auth/sign-in, or send a token".to_owned()))?;
         return Ok((Arc::clone(&session.user), Via::Browser(session)));
@@ -107,11 +116,22 @@ async fn who(headers: &HeaderMap, console: &Console) -> Result<(Arc<User>, Via),
     }
 }
 
-/// The browser's session, if its cookie stands for one.
-pub(super) fn browser(headers: &HeaderMap, console: &Console) -> Option<BrowserSession> {
+/// The browser's session, if its cookie holds one that nobody has signed out of.
+///
+/// # Errors
+/// [`Problem::Away`]: nobody knows.
+pub(super) async fn signed_in(headers: &HeaderMap, console: &Console) -> Result<Option<BrowserSession>, Problem> {
+    match browser(headers, console) {
+        Some(session) if !console.sessions.has_ended(&session).await? => Ok(Some(session)),
+        _ => Ok(None),
+    }
+}
+
+/// The browser's session, as far as its cookie says.
+fn browser(headers: &HeaderMap, console: &Console) -> Option<BrowserSession> {
     console
         .sessions
-        .find(cookie::find(headers, cookie::SESSION)?, Instant::now())
+        .open(cookie::find(headers, cookie::SESSION)?, SystemTime::now())
 }
 
 /// Lets no unsafe request through that a browser makes with its cookie unless a page of ours made it: such a page has our

@@ -9,6 +9,11 @@ use http::{HeaderMap, HeaderValue};
 pub(super) const SESSION: &str = "__Host-tapedeck";
 /// A sign-in that is under way.
 pub(super) const SIGN_IN: &str = "__Host-tapedeck-sign-in";
+/// The session's ID token, which goes nowhere but [`HINT_PATH`]. A page of another host under the same domain could set one
+/// (`__Secure-` does not forbid it): its seal is then another session's, or none.
+pub(super) const HINT: &str = "__Secure-tapedeck-hint";
+/// Where the ID token is wanted.
+pub(super) const HINT_PATH: &str = "/auth/sign-out";
 
 /// The cookie's value. None where there are two: one of them was not set by us.
 pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -25,8 +30,9 @@ pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Not for scripts, not over plain HTTP, and not with requests that another site's page makes, its links excepted: the way
 /// back from the provider is one.
 pub(super) fn set(name: &str, value: &str, lasts: Duration) -> HeaderValue {
+    let path = if name == HINT { HINT_PATH } else { "/" };
     let text = format!(
-        "{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={}",
+        "{name}={value}; Path={path}; Secure; HttpOnly; SameSite=Lax; Max-Age={}",
         lasts.as_secs()
     );
     HeaderValue::from_str(&text).expect("names and base64url values make a header field")

@@ -197,7 +197,7 @@ impl Provider {
     }
 
     /// Where a browser goes to sign out at the provider (RP-Initiated Logout 1.0), if the provider has such a place.
-    pub(super) async fn sign_out_url(&self, id_token: &SecretString) -> Option<Url> {
+    pub(super) async fn sign_out_url(&self, id_token: Option<&SecretString>) -> Option<Url> {
         let known = self.known(Instant::now()).await?;
         let place: EndSessionUrl = known.metadata.additional_metadata().end_session_endpoint.clone()?;
         let mut url = LogoutRequest::from(place)
@@ -205,8 +205,10 @@ impl Provider {
             .set_post_logout_redirect_uri(PostLogoutRedirectUrl::new(self.home.clone()).ok()?)
             .http_get_url();
         // By hand: the library wants the token parsed, and it was verified when it came.
-        url.query_pairs_mut()
-            .append_pair("id_token_hint", id_token.expose_secret());
+        if let Some(id_token) = id_token {
+            url.query_pairs_mut()
+                .append_pair("id_token_hint", id_token.expose_secret());
+        }
         Some(url)
     }
 

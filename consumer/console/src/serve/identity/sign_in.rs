@@ -1,11 +1,10 @@
 //! Signing in and out: OpenID Connect's authorization code with PKCE, and RP-initiated logout.
 //!
-//! Nothing is kept for a sign-in that is under way, so nobody can fill memory with such: the browser holds a random word
-//! in a cookie, and `state`, `nonce` and the PKCE verifier are made of it with a key of this process.
+//! Nothing is kept for a sign-in that is under way, so nobody can fill memory with such, and it may end at another replica:
+//! the browser holds a random word in a cookie, sealed, and `state`, `nonce` and the PKCE verifier are made of that.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -19,9 +18,10 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use utoipa::{IntoParams, ToSchema};
 
-use super::caller::browser;
+use super::caller::signed_in;
 use super::cookie;
-use super::provider::{Proofs, SignInError};
+use super::provider::{Proofs, SignInError, SignedIn};
+use super::seal::{Purpose, Seals};
 use crate::serve::Console;
 use crate::serve::access::{Action, Entry, Outcome, nothing_recorded};
 use crate::serve::edge::Asker;
@@ -29,61 +29,67 @@ use crate::serve::problem::{Problem, ProblemBody};
 
 /// How long somebody may take to sign in.
 const LASTS: Duration = Duration::from_secs(600);
+/// How far the clocks of replicas may be apart.
+const SKEW: Duration = Duration::from_secs(60);
 /// The longest path to come back to, in bytes: it is in a cookie.
 const LONGEST_PATH: usize = 1024;
 
-/// Makes the secrets of sign-ins.
+/// Begins sign-ins, and knows them again.
+#[derive(Debug)]
 pub(in crate::serve) struct SignIns {
-    key: [u8; 32],
+    seals: Seals,
 }
 
-impl fmt::Debug for SignIns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SignIns(…)")
+/// A sign-in that is under way, as it is sealed. The time is in seconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Under {
+    begun: u64,
+    word: [u8; 32],
+    return_to: String,
+}
+
+impl Under {
+    /// The secrets of this sign-in.
+    fn proofs(&self) -> Proofs {
+        let make = |what: &str| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(&self.word).expect("HMAC takes a key of any length");
+            mac.update(what.as_bytes());
+            BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+        };
+        Proofs {
+            state: make("state"),
+            nonce: make("nonce"),
+            verifier: make("verifier"),
+        }
     }
 }
 
 impl SignIns {
-    pub(in crate::serve) fn new() -> Self {
-        Self { key: rand::random() }
+    pub(in crate::serve) fn new(seals: Seals) -> Self {
+        Self { seals }
     }
 
-    /// A cookie's value: when, a random word, and where to go afterwards.
-    fn begin(&self, now: SystemTime, return_to: &str) -> String {
-        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut value = seconds.to_be_bytes().to_vec();
-        value.extend(rand::random::<[u8; 32]>());
-        value.extend(return_to.as_bytes());
-        BASE64_URL_SAFE_NO_PAD.encode(value)
-    }
-
-    /// The secrets that belong to a cookie's value.
-    fn proofs(&self, cookie: &str) -> Proofs {
-        let make = |what: &str| {
-            let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
-            mac.update(what.as_bytes());
-            mac.update(cookie.as_bytes());
-            BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    /// A cookie's value, which says when, who and where to go afterwards; and the secrets that belong to it.
+    fn begin(&self, now: SystemTime, return_to: &str) -> (String, Proofs) {
+        let under = Under {
+            begun: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            word: rand::random(),
+            return_to: return_to.to_owned(),
         };
-        Proofs {
-            state: make("state:"),
-            nonce: make("nonce:"),
-            verifier: make("verifier:"),
-        }
+        let text = serde_json::to_vec(&under).expect("texts and numbers are JSON");
+        (self.seals.seal(Purpose::SignIn, b"", &text), under.proofs())
     }
 
-    /// Where to go after a sign-in whose `state` came back; none where it is not this browser's, or too old.
-    fn finish(&self, cookie: &str, state: &str, now: SystemTime) -> Option<String> {
-        if !bool::from(self.proofs(cookie).state.as_bytes().ct_eq(state.as_bytes())) {
-            return None;
-        }
-        // The state proves that the value is one of ours.
-        let value = BASE64_URL_SAFE_NO_PAD.decode(cookie).ok()?;
-        let (seconds, rest) = value.split_first_chunk::<8>()?;
-        let begun = UNIX_EPOCH + Duration::from_secs(u64::from_be_bytes(*seconds));
-        let is_fresh = now.duration_since(begun).is_ok_and(|age| age < LASTS);
-        let path = String::from_utf8(rest.get(32..)?.to_vec()).ok()?;
-        is_fresh.then_some(path)
+    /// The secrets of a sign-in whose `state` came back, and where to go afterwards; none where it is not this browser's, or
+    /// too old.
+    fn finish(&self, cookie: &str, state: &str, now: SystemTime) -> Option<(Proofs, String)> {
+        let under: Under = serde_json::from_slice(&self.seals.open(Purpose::SignIn, b"", cookie)?).ok()?;
+        let proofs = under.proofs();
+        let begun = UNIX_EPOCH.checked_add(Duration::from_secs(under.begun))?;
+        // The clocks of replicas may be a little apart.
+        let is_fresh = now + SKEW > begun && now.duration_since(begun).unwrap_or_default() < LASTS;
+        let is_its_own = bool::from(proofs.state.as_bytes().ct_eq(state.as_bytes()));
+        (is_fresh && is_its_own).then_some((proofs, under.return_to))
     }
 }
 
@@ -126,11 +132,8 @@ pub(in crate::serve) async fn sign_in(
 ) -> Result<Response, Problem> {
     let Query(begin) = begin.map_err(|error| Problem::BadRequest(error.body_text()))?;
     let return_to = local_path(begin.return_to.as_deref().unwrap_or("/"))?;
-    let value = console.sign_ins.begin(SystemTime::now(), return_to);
-    let url = console
-        .provider
-        .authorization_url(console.sign_ins.proofs(&value))
-        .await;
+    let (value, proofs) = console.sign_ins.begin(SystemTime::now(), return_to);
+    let url = console.provider.authorization_url(proofs).await;
     let url = url.map_err(|error| refusal(&error))?;
     let mut response = see_other(url.as_str())?;
     response
@@ -155,8 +158,9 @@ pub(in crate::serve) async fn callback(
     let cookie =
         cookie::find(&headers, cookie::SIGN_IN).ok_or_else(|| failed("no sign-in is under way; begin again"))?;
     let state = back.state.as_deref().unwrap_or_default();
-    let return_to = console.sign_ins.finish(cookie, state, SystemTime::now());
-    let return_to = return_to.ok_or_else(|| failed("this is not the sign-in that began here; begin again"))?;
+    let now = SystemTime::now();
+    let finished = console.sign_ins.finish(cookie, state, now);
+    let (proofs, return_to) = finished.ok_or_else(|| failed("this is not the sign-in that began here; begin again"))?;
     if back.iss.is_some_and(|iss| iss != console.provider.issuer()) {
         return Err(failed("another identity provider has answered"));
     }
@@ -165,25 +169,29 @@ pub(in crate::serve) async fn callback(
         return Err(failed("the identity provider did not sign you in"));
     }
     let code = back.code.ok_or_else(|| failed("the identity provider sent no code"))?;
-    let signed_in = console.provider.exchange(code, console.sign_ins.proofs(cookie)).await;
-    let signed_in = signed_in.map_err(|error| refusal(&error))?;
-    let user = signed_in.user.clone();
+    let exchanged = console.provider.exchange(code, proofs).await;
+    let SignedIn { user, id_token } = exchanged.map_err(|error| refusal(&error))?;
+    // Groups that are worth nothing here would only fill the cookie.
+    let user = user.with_groups_of(&console.config.roles);
+    // A new session: one that somebody planted in the browser before is worth nothing afterwards.
+    let begun = console.sessions.begin(user.clone(), &id_token, now)?;
     console
         .access
         .write(&Entry::of(Some(&user), &asker, Action::SignIn, Outcome::Allowed, ""))
         .await?;
-    if let Some(before) = browser(&headers, &console) {
-        console.sessions.end(&before);
+    if let Some(before) = signed_in(&headers, &console).await? {
+        console.sessions.end(&before).await?;
     }
-    // A new word: one that somebody planted in the browser before is worth nothing afterwards.
-    let word = console
-        .sessions
-        .begin(signed_in.user, signed_in.id_token, Instant::now());
     let mut response = see_other(&return_to)?;
     let lasts = console.sessions.lasts();
     response
         .headers_mut()
-        .append(SET_COOKIE, cookie::set(cookie::SESSION, &word, lasts));
+        .append(SET_COOKIE, cookie::set(cookie::SESSION, &begun.session, lasts));
+    if let Some(hint) = begun.hint {
+        response
+            .headers_mut()
+            .append(SET_COOKIE, cookie::set(cookie::HINT, &hint, lasts));
+    }
     response
         .headers_mut()
         .append(SET_COOKIE, cookie::clear(cookie::SIGN_IN));
@@ -200,7 +208,7 @@ pub(in crate::serve) async fn sign_out(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // Not a `Caller`: who has lost all rights may sign out as well.
-    let session = browser(&headers, &console);
+    let session = signed_in(&headers, &console).await?;
     let session = session.ok_or_else(|| Problem::Unauthenticated("no browser is signed in".to_owned()))?;
     asker.is(&session.user);
     console
@@ -213,8 +221,9 @@ pub(in crate::serve) async fn sign_out(
             "",
         ))
         .await?;
-    console.sessions.end(&session);
-    let location = console.provider.sign_out_url(&session.id_token).await;
+    console.sessions.end(&session).await?;
+    let hint = cookie::find(&headers, cookie::HINT).and_then(|hint| console.sessions.open_hint(&session, hint));
+    let location = console.provider.sign_out_url(hint.as_ref()).await;
     let location = location.map_or_else(|| "/".to_owned(), |url| url.to_string());
     let mut response = nothing_recorded(Json(SignedOut { location }));
     response
@@ -223,6 +232,7 @@ pub(in crate::serve) async fn sign_out(
     response
         .headers_mut()
         .append(SET_COOKIE, cookie::clear(cookie::SESSION));
+    response.headers_mut().append(SET_COOKIE, cookie::clear(cookie::HINT));
     Ok(response)
 }
 
@@ -259,30 +269,35 @@ fn see_other(url: &str) -> Result<Response, Problem> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use super::{LASTS, SignIns, local_path};
+    use tapedeck_config::SharedKeys;
+
+    use super::{LASTS, SKEW, Seals, SignIns, local_path};
 
     #[test]
-    fn a_sign_in_ends_only_in_the_browser_where_it_began_and_in_time() {
-        let sign_ins = SignIns::new();
+    fn a_sign_in_ends_only_in_the_browser_where_it_began_and_in_time_at_any_replica() {
+        let keys = SharedKeys::random();
+        let [sign_ins, replica] = [&keys, &keys].map(|keys| SignIns::new(Seals::new(keys)));
         let now = SystemTime::now();
-        let (mine, other) = (sign_ins.begin(now, "/sessions"), sign_ins.begin(now, "/"));
-        let state = sign_ins.proofs(&mine).state;
-        assert_eq!(sign_ins.finish(&mine, &state, now).as_deref(), Some("/sessions"));
-        assert_eq!(sign_ins.finish(&other, &state, now), None);
-        assert_eq!(sign_ins.finish(&mine, "", now), None);
-        assert_eq!(sign_ins.finish(&mine, &state, now + LASTS), None);
-        assert_eq!(sign_ins.finish(&mine, &state, now - Duration::from_secs(60)), None);
-        assert_eq!(
-            SignIns::new().finish(&mine, &state, now),
-            None,
-            "another process has another key"
-        );
+        let ((mine, proofs), (other, _)) = (sign_ins.begin(now, "/sessions"), sign_ins.begin(now, "/"));
+        let finish = |of: &SignIns, cookie: &str, state: &str, now| of.finish(cookie, state, now).map(|(_, path)| path);
+        for of in [&sign_ins, &replica] {
+            assert_eq!(finish(of, &mine, &proofs.state, now).as_deref(), Some("/sessions"));
+            assert_eq!(finish(of, &other, &proofs.state, now), None);
+            assert_eq!(finish(of, &mine, "", now), None);
+            assert_eq!(finish(of, &mine, &proofs.state, now + LASTS), None);
+            assert_eq!(
+                finish(of, &mine, &proofs.state, now - SKEW - Duration::from_secs(1)),
+                None
+            );
+        }
+        let stranger = SignIns::new(Seals::new(&SharedKeys::random()));
+        assert_eq!(finish(&stranger, &mine, &proofs.state, now), None, "it has other keys");
     }
 
     #[test]
     fn the_secrets_of_a_sign_in_differ_and_fit_pkce() {
-        let sign_ins = SignIns::new();
-        let proofs = sign_ins.proofs(&sign_ins.begin(SystemTime::now(), "/"));
+        let sign_ins = SignIns::new(Seals::new(&SharedKeys::random()));
+        let (_, proofs) = sign_ins.begin(SystemTime::now(), "/");
         assert_eq!(proofs.verifier.len(), 43, "RFC 7636 wants 43 to 128");
         assert!(proofs.state != proofs.nonce && proofs.nonce != proofs.verifier);
     }

@@ -1,11 +1,16 @@
 //! Somebody who is known.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::serve::config::ClaimPath;
+use crate::serve::config::{ClaimPath, Roles};
 
-/// Somebody whom the issuer vouches for. Only a verified ID token or access token makes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The most characters that are kept of a name or an address: they are for people to read.
+const SHOWN: usize = 256;
+
+/// Somebody whom the issuer vouches for. Only a verified ID token or access token makes one, or the seal of a session that
+/// began with one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::serve) struct User {
     issuer: String,
     /// Not empty: a session without a caller is nobody's own.
@@ -22,6 +27,7 @@ impl User {
             let value = claims.get(name).and_then(Value::as_str);
             value.filter(|text| !text.is_empty()).map(str::to_owned)
         };
+        let shown = |text: String| text.chars().take(SHOWN).collect::<String>();
         let groups = match groups.find(claims) {
             Some(Value::Array(groups)) => groups.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             Some(Value::String(group)) => vec![group.clone()],
@@ -30,10 +36,16 @@ impl User {
         Some(Self {
             issuer: issuer.to_owned(),
             subject: text("sub")?,
-            name: text("name").or_else(|| text("preferred_username")),
-            email: text("email"),
+            name: text("name").or_else(|| text("preferred_username")).map(shown),
+            email: text("email").map(shown),
             groups,
         })
+    }
+
+    /// Without the groups that no role names.
+    pub(super) fn with_groups_of(mut self, roles: &Roles) -> Self {
+        self.groups.retain(|group| roles.name(group));
+        self
     }
 
     /// The issuer, byte for byte.

@@ -1,0 +1,77 @@
+//! Browsers' sessions that somebody has signed out of, on record for all replicas: a cookie that was kept is worth nothing.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clickhouse::Client;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::serve::config::Config;
+use crate::serve::problem::Problem;
+use crate::serve::store;
+
+/// How long ClickHouse may take to say whether a session was ended, or to note it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The table `ended_browser_sessions`: read by the user who reads recordings, added to by the one who adds to the access log.
+pub(super) struct EndedSessions {
+    reads: Client,
+    adds: Client,
+}
+
+impl fmt::Debug for EndedSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // There are passwords in the clients.
+        f.write_str("EndedSessions(…)")
+    }
+}
+
+impl EndedSessions {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            reads: store::client(&config.clickhouse).with_setting("readonly", "2"),
+            adds: store::client(&config.access_log),
+        }
+    }
+
+    /// Whether the session was ended, at any replica.
+    ///
+    /// # Errors
+    /// [`Problem::Away`]: nobody knows.
+    pub(super) async fn has(&self, id: Uuid) -> Result<bool, Problem> {
+        let query = self
+            .reads
+            .query("SELECT count() FROM ended_browser_sessions WHERE id = {id:UUID}")
+            .param("id", id.to_string());
+        match tokio::time::timeout(PATIENCE, query.fetch_one::<u64>()).await {
+            Ok(Ok(rows)) => Ok(rows > 0),
+            Ok(Err(error)) => Err(away(&error)),
+            Err(elapsed) => Err(away(&elapsed)),
+        }
+    }
+
+    /// Ends a session, which would have ended by itself at `until`. When this returns, every replica knows.
+    ///
+    /// # Errors
+    /// [`Problem::Away`]: it may not have ended.
+    pub(super) async fn add(&self, id: Uuid, until: SystemTime) -> Result<(), Problem> {
+        let until = until.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let line = json!({ "id": id, "until": until }).to_string();
+        let mut insert = self
+            .adds
+            .insert_formatted_with("INSERT INTO ended_browser_sessions (id, until) FORMAT JSONEachRow")
+            .with_setting("async_insert", "0")
+            .with_timeouts(Some(PATIENCE), Some(PATIENCE));
+        let ended = async {
+            insert.send(line.into()).await?;
+            insert.end().await
+        };
+        ended.await.map_err(|error| away(&error))
+    }
+}
+
+fn away(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(%error, "who has signed out cannot be read or noted");
+    Problem::Away("the database is away")
+}
