@@ -1,5 +1,8 @@
-//! Connections: accepting them, TLS, HTTP.
+//! Connections: accepting them, TLS, HTTP, and ending those on which nothing happens.
 
+mod load;
+
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,19 +23,36 @@ use tokio_util::task::TaskTracker;
 
 use super::config::Tls;
 use super::edge::Peer;
+use load::Load;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 2048;
 /// Time for a client to finish the TLS handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// Time for a client to send a request's head.
-const HEAD_TIME: Duration = Duration::from_secs(15);
+/// How long a connection may do nothing.
+const TIMES: Times = Times {
+    head: Duration::from_secs(15),
+    idle: Duration::from_secs(120),
+    goodbye: Duration::from_secs(5),
+};
 /// Pause after an accept that failed, most likely for want of file descriptors: trying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long answers that are under way may take when the server ends.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// The largest request head, in bytes; also of an HTTP/2 one.
 const HEAD: usize = 32 * 1024;
+
+/// How long a connection may do nothing. HTTP/2 itself knows no such times: a head that never ends, or none at all, would hold
+/// a connection for ever.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// Time for a client to send a request's head, and the first one.
+    head: Duration,
+    /// Time between the end of an answer and the next request.
+    idle: Duration,
+    /// Time for a client to take leave.
+    goodbye: Duration,
+}
 
 /// Presents the configured certificate; HTTP/2 is offered first.
 ///
@@ -67,9 +87,9 @@ pub(crate) async fn serve(
         connections.spawn(async move {
             let _permit = permit;
             match acceptor {
-                None => connection(stream, peer, router, shutdown).await,
+                None => connection(stream, peer, router, shutdown, TIMES).await,
                 Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, peer, router, shutdown).await,
+                    Ok(Ok(stream)) => connection(stream, peer, router, shutdown, TIMES).await,
                     Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                     Err(_) => tracing::debug!("a TLS handshake took too long"),
                 },
@@ -99,7 +119,7 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Pe
     }
 }
 
-async fn connection<I>(io: I, peer: Peer, router: Router, shutdown: CancellationToken)
+async fn connection<I>(io: I, peer: Peer, router: Router, shutdown: CancellationToken, times: Times)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -107,16 +127,23 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(times.head)
         .max_buf_size(HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(HEAD as u32);
+    let load = Load::new();
+    let idle = load.idle(times.head, times.idle);
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        router.call(request)
+        let under_way = load.begin();
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| under_way.until_the_end_of(body)))
+        }
     });
     let connection = builder.serve_connection(TokioIo::new(io), service);
     let mut connection = std::pin::pin!(connection);
@@ -126,8 +153,16 @@ where
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = idle => {
+            connection.as_mut().graceful_shutdown();
+            // Who does not take leave is left.
+            tokio::time::timeout(times.goodbye, connection).await.unwrap_or(Ok(()))
+        }
     };
     if let Err(error) = outcome {
         tracing::debug!(error, "a connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests;
