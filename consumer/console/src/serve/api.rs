@@ -104,6 +104,7 @@ fn described() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(statistics::statistics))
         .routes(routes!(access::list))
         .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::one))
         .routes(routes!(health::health))
         .routes(routes!(exports::of_session))
         .routes(routes!(exports::of_sessions))

@@ -42,6 +42,8 @@ impl Relation {
 pub(super) enum Whole {
     /// Records that could not be read.
     DeadLetters,
+    /// Attempts to read them again.
+    Retries,
     /// What is known to be missing.
     Gaps,
 }
@@ -167,6 +169,7 @@ impl Select {
             columns,
             table: match whole {
                 Whole::DeadLetters => "deadletters_v",
+                Whole::Retries => "retries_v",
                 Whole::Gaps => "gaps_v",
             },
             join: "",

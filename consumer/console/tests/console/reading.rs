@@ -167,6 +167,44 @@ async fn facets_and_statistics_count_what_the_caller_sees() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_is_found_by_what_was_wrong_and_shown_with_every_attempt_to_read_it_again() {
+    let stack = Stack::get().await;
+    let retry = "INSERT INTO deadletter_retries (kafka_source, kafka_topic, kafka_partition, kafka_offset, requested_by, outcome) \
+        VALUES ('main', 'mcp.frames.v1', 0, 42, 'ada', 'unknown_schema')";
+    stack.direct().query(retry).execute().await.expect("somebody has tried");
+    let offsets = async |query: &str| -> Vec<u64> {
+        let listed = stack
+            .ask(Some("ada"), &format!("/api/v1/dead-letters?{query}"))
+            .await
+            .json();
+        let items = listed["items"].as_array().expect("items").iter();
+        items.map(|item| item["offset"].as_u64().expect("a number")).collect()
+    };
+    for (query, found) in [
+        ("reason=not_avro", &[42][..]),
+        ("reason=too_large", &[]),
+        ("topic=mcp.frames.v1&state=open", &[42]),
+        ("topic=mcp.frames.v2", &[]),
+        ("state=loaded", &[]),
+    ] {
+        assert_eq!(offsets(query).await, found, "{query}");
+    }
+    let opened = stack
+        .ask(Some("ada"), "/api/v1/dead-letters/mcp.frames.v1/0/42")
+        .await
+        .json();
+    assert_eq!(opened["letter"]["reason"], "not_avro", "{opened}");
+    let retries = opened["retries"].as_array().expect("retries");
+    let last = retries.last().expect("an attempt");
+    assert_eq!(
+        (&last["requested_by"], &last["outcome"]),
+        (&"ada".into(), &"unknown_schema".into())
+    );
+    let missing = stack.ask(Some("ada"), "/api/v1/dead-letters/mcp.frames.v1/0/43").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND, "{}", missing.body);
+}
+
+#[tokio::test]
 async fn what_has_not_changed_is_not_sent_again() {
     let stack = Stack::get().await;
     let path = format!("/api/v1/sessions/{}", stack.recordings.bob);

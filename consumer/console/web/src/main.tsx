@@ -6,6 +6,7 @@ import { signal } from "@preact/signals";
 import type { Problem } from "./api/types";
 import { AccessPage } from "./pages/access";
 import { ComparePage } from "./pages/compare";
+import { DeadLettersPage } from "./pages/dead_letters";
 import { LivePage } from "./pages/live";
 import { OverviewPage } from "./pages/overview";
 import { SessionPage } from "./pages/session";
@@ -22,7 +23,7 @@ function begin(): void {
   whoAmI().catch((error: unknown) => (failed.value = problemOf(error)));
 }
 
-const TITLES: Record<string, string> = { live: "Live", overview: "Overview", access: "Access", compare: "Compare" };
+const TITLES: Record<string, string> = { live: "Live", overview: "Overview", access: "Access", compare: "Compare", "dead-letters": "Dead letters" };
 
 function page() {
   const [, first = "", second = ""] = place.value.path.split("/");
@@ -37,6 +38,8 @@ function page() {
       return <OverviewPage />;
     case "access":
       return <AccessPage />;
+    case "dead-letters":
+      return <DeadLettersPage />;
     case "compare":
       return <ComparePage />;
     default:

@@ -12,19 +12,29 @@ import { go, Link, place } from "./route";
 import { tell, told } from "./tell";
 import { switchTheme, theme } from "./theme";
 
-const PAGES = [
+interface PageOf {
+  to: string;
+  title: string;
+  keys: string;
+}
+
+const PAGES: PageOf[] = [
   { to: "/sessions", title: "Sessions", keys: "g s" },
   { to: "/live", title: "Live", keys: "g l" },
   { to: "/overview", title: "Overview", keys: "g o" },
   { to: "/access", title: "Access", keys: "g a" },
 ];
+/** What belongs to no tenant. */
+const FOR_ADMINISTRATORS: PageOf[] = [{ to: "/dead-letters", title: "Dead letters", keys: "g d" }];
+
+const pages = (): PageOf[] => (me.value?.roles.includes("administrator") ? [...PAGES, ...FOR_ADMINISTRATORS] : PAGES);
 
 const help = signal(false);
 
 export function Shell({ children }: { children: ComponentChildren }) {
   useKeys(
     () => [
-      ...PAGES.map(({ to, title, keys }) => ({ keys, does: title, group: "Go to", run: () => go(to) })),
+      ...pages().map(({ to, title, keys }) => ({ keys, does: title, group: "Go to", run: () => go(to) })),
       { keys: "?", does: "Show these keys", group: "Everywhere", run: () => (help.value = !help.peek()) },
       { keys: "t", does: "Dark or light", group: "Everywhere", run: switchTheme },
     ],
@@ -42,8 +52,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <Reels />
           <span>tapedeck</span>
         </Link>
-        {PAGES.map(({ to, title }) => (
-          <Link key={to} class="tab" to={to} aria-current={path === to || path.startsWith(`${to}/`) ? "page" : undefined}>
+        {pages().map(({ to, title }) => (
+          <Link key={to} class={PAGES.some((page) => page.to === to) ? "tab" : "tab wide"} to={to} aria-current={path === to || path.startsWith(`${to}/`) ? "page" : undefined}>
             {title}
           </Link>
         ))}
@@ -67,6 +77,13 @@ export function Shell({ children }: { children: ComponentChildren }) {
               <br />
               {me.value?.roles.join(", ")} {plain(me.value?.tenants.join(", ") ?? "")}
             </p>
+            {pages()
+              .slice(PAGES.length)
+              .map(({ to, title }) => (
+                <Link key={to} class="choice" to={to}>
+                  {title}
+                </Link>
+              ))}
             <a class="choice" href="/api/">
               API
             </a>

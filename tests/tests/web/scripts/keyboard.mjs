@@ -66,7 +66,7 @@ await play(async (page) => {
   await page.locator(".charts canvas").first().waitFor();
   await press(page, "g", "a");
   await heading("Access").waitFor();
-  await page.locator(".access-row").first().waitFor();
+  await page.locator(".entry-row").first().waitFor();
   await press(page, "j", "j");
   await page.getByRole("complementary", { name: "Opened entry" }).waitFor();
   await press(page, "g", "l");

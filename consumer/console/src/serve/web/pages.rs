@@ -16,13 +16,14 @@ use crate::serve::access::nothing_recorded;
 use crate::serve::problem::Problem;
 
 /// Where people are within the application; a link to any of these works.
-const PLACES: [&str; 7] = [
+const PLACES: [&str; 8] = [
     "/",
     "/sessions",
     "/sessions/{session}",
     "/live",
     "/overview",
     "/access",
+    "/dead-letters",
     "/compare",
 ];
 

@@ -318,6 +318,14 @@ export interface Me {
   tenants: string[];
 }
 
+/** A dead letter, and every attempt to read it again. */
+export interface OpenedLetter {
+  /** The letter. */
+  letter: DeadLetter;
+  /** Attempts, the first one first. */
+  retries: Retry[];
+}
+
 /** Frames in their order, as columns of equal length. */
 export interface Outline {
   /** A letter for each frame: q request to the target, Q request to the client, r answer, e answer with an error, p progress, n other notification, b batch, c part of a message that goes on, x refused or badly ended, g gap, t not intact, - anything else. */
@@ -354,6 +362,18 @@ export interface Programs {
   issuer: string;
   /** What to ask for. */
   scopes: string[];
+}
+
+/** That somebody wanted a dead letter read again, and what came of it. */
+export interface Retry {
+  /** When that was written. */
+  changed: string;
+  /** Empty: the consumer has not come to it. loaded, duplicate, gone; otherwise why it still cannot be read. */
+  outcome: string;
+  /** When it was asked for. */
+  requested: string;
+  /** Who asked, as given. */
+  requested_by: string;
 }
 
 /** What one client did in one sitting. */

@@ -1,15 +1,11 @@
 // Access: who looked at what, and who was not allowed to.
-import { signal, useSignal, type Signal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
-import { ask, isGivenUp } from "../api/ask";
-import { problemOf } from "../api/load";
-import type { AccessEntry, Page, Problem } from "../api/types";
+import type { AccessEntry } from "../api/types";
 import { bytes, count, NIL, person, short, when, whole } from "../format";
-import { useKeys } from "../keys";
+import { Fields, OpenedEntry, useEntries } from "../parts/entries";
 import { Facet } from "../parts/facet";
 import { Icon } from "../parts/icon";
 import { isTree, parsed } from "../parts/json";
-import { Rows, type RowsHandle } from "../parts/rows";
+import { Rows } from "../parts/rows";
 import { Empty, Trouble, Waiting } from "../parts/states";
 import { plain } from "../parts/text";
 import { go, Link, query, withQuery } from "../route";
@@ -24,62 +20,20 @@ const ACTIONS: Record<string, string> = {
   sign_in: "signed in",
   sign_out: "signed out",
   sql: "asked in SQL",
+  retry: "had read again",
   approve: "approved",
   erase: "erased",
   hold: "put a hold on",
   release: "released",
 };
 
-interface Read {
-  items: AccessEntry[];
-  next: string | null;
-  busy: boolean;
-  problem: Problem | undefined;
-}
-
 export function AccessPage() {
-  const again = useSignal(0);
   const parameters = Object.fromEntries(["user", "action", "outcome", "session"].map((name) => [name, query.value.get(name) ?? undefined]));
-  const key = JSON.stringify(parameters) + again.value;
-  const read: Signal<Read> = useMemo(() => signal({ items: [], next: null, busy: true, problem: undefined }), [key]);
-  const chosen = useSignal<AccessEntry | undefined>(undefined);
-  const list = useRef<RowsHandle>(null);
-  const controller = useMemo(() => new AbortController(), [key]);
-  useEffect(() => () => controller.abort(), [controller]);
-
-  const more = async (cursor: string | null) => {
-    read.value = { ...read.peek(), busy: true };
-    try {
-      const page = await ask<Page<AccessEntry>>("/access", { ...parameters, limit: 200, cursor }, controller.signal);
-      read.value = { items: [...read.peek().items, ...page.items], next: page.next, busy: false, problem: undefined };
-    } catch (error) {
-      if (!isGivenUp(error)) read.value = { ...read.peek(), busy: false, problem: problemOf(error) };
-    }
-  };
-  useEffect(() => void more(null), [key]);
-
-  const { items, next, busy, problem } = read.value;
-  const move = (by: number) => {
-    const at = Math.min(Math.max(0, items.findIndex((entry) => entry === chosen.peek()) + by), items.length - 1);
-    chosen.value = items[at];
-    list.current?.show(at);
-  };
-  useKeys(() => {
-    const bind = (keys: string, does: string, run: () => void) => ({ keys, does, run, group: "Access" });
-    return [
-      bind("j", "Next entry", () => move(1)),
-      bind("k", "Entry before", () => move(-1)),
-      bind("ArrowDown", "Next entry", () => move(1)),
-      bind("ArrowUp", "Entry before", () => move(-1)),
-      bind("u", "Look again", () => (again.value += 1)),
-      bind("Escape", "Close the entry, or clear all filters", () => (chosen.peek() ? (chosen.value = undefined) : go("/access"))),
-    ];
-  }, [items]);
-
+  const { items, busy, problem, more, again, chosen, list } = useEntries<AccessEntry>("/access", parameters, "Access", "/access");
   const set = (name: string) => (value: string | null) => go(withQuery({ [name]: value }));
   const people = [...new Set(items.map(person))].slice(0, 20);
   return (
-    <div class={chosen.value ? "page access opened" : "page access"}>
+    <div class={chosen.value ? "page entries opened" : "page entries"}>
       <header class="page-head">
         <h1>
           Access <small class="soft">who looked at what, written before they saw it</small>
@@ -96,7 +50,7 @@ export function AccessPage() {
         )}
       </div>
       {problem ? (
-        <Trouble problem={problem} again={() => (again.value += 1)} />
+        <Trouble problem={problem} again={again} />
       ) : items.length === 0 && busy ? (
         <Waiting what="the access log" />
       ) : items.length === 0 ? (
@@ -104,14 +58,14 @@ export function AccessPage() {
           <p>Take a filter away to see more of the log.</p>
         </Empty>
       ) : (
-        <div class="access-body">
+        <div class="entries-body">
           <Rows
-            class="access-rows"
+            class="entry-rows"
             label={`Access log, latest first: ${count(items.length)} loaded`}
             count={items.length}
             height={ROW}
             handle={list}
-            more={() => !busy && next !== null && void more(next)}
+            more={more}
             row={(index) => {
               const entry = items[index];
               return entry ? <Row key={entry.id} entry={entry} chosen={entry === chosen.value} choose={() => (chosen.value = entry)} /> : <div />;
@@ -127,17 +81,17 @@ export function AccessPage() {
 function Row({ entry, chosen, choose }: { entry: AccessEntry; chosen: boolean; choose: () => void }) {
   const tone = entry.outcome === "allowed" ? "" : entry.outcome === "refused" ? "warn" : "bad";
   return (
-    <div class={`access-row ${chosen ? "chosen" : ""}`} role="listitem">
+    <div class={`entry-row ${chosen ? "chosen" : ""}`} role="listitem">
       <span class="number soft" title={whole(entry.time)}>
         {when(entry.time)}
       </span>
-      <button type="button" class="access-main" aria-pressed={chosen} onClick={choose}>
+      <button type="button" class="entry-main" aria-pressed={chosen} onClick={choose}>
         <span>
           <strong>{plain(person(entry))}</strong> {ACTIONS[entry.action] ?? plain(entry.action)} {plain(entry.object)} {tone && <span class={`badge ${tone}`}>{plain(entry.reason || entry.outcome)}</span>}
         </span>
         <small class="soft">{plain(question(entry.filter))}</small>
       </button>
-      <span class="soft number access-rows-shown">{entry.rows > 0 ? `${count(entry.rows)} rows · ${bytes(entry.bytes)}` : ""}</span>
+      <span class="soft number entry-size">{entry.rows > 0 ? `${count(entry.rows)} rows · ${bytes(entry.bytes)}` : ""}</span>
       {entry.session_id !== NIL ? (
         <Link class="number" to={`/sessions/${entry.session_id}`} aria-label={`Session ${entry.session_id}`}>
           …{short(entry.session_id)}
@@ -159,29 +113,10 @@ function question(filter: string): string {
 }
 
 function Opened({ entry, close }: { entry: AccessEntry; close: () => void }) {
+  const said = Object.entries(entry).filter(([, value]) => value !== "" && value !== NIL);
   return (
-    <aside class="detail" aria-label="Opened entry">
-      <header>
-        <h2>Entry</h2>
-        <span class="grow" />
-        <button type="button" class="quiet" aria-label="Close" onClick={close}>
-          <Icon name="close" />
-        </button>
-      </header>
-      <div class="detail-body" tabIndex={0} role="region" aria-label="Contents of the entry">
-        <table class="fields">
-          <tbody>
-            {Object.entries(entry)
-              .filter(([, value]) => value !== "" && value !== NIL)
-              .map(([name, value]) => (
-                <tr key={name}>
-                  <th scope="row">{name.replaceAll("_", " ")}</th>
-                  <td>{plain(String(value))}</td>
-                </tr>
-              ))}
-          </tbody>
-        </table>
-      </div>
-    </aside>
+    <OpenedEntry title="Entry" close={close}>
+      <Fields of={said.map(([name, value]) => [name.replaceAll("_", " "), plain(String(value))])} />
+    </OpenedEntry>
   );
 }
