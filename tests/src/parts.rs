@@ -69,7 +69,7 @@ pub struct Parts {
     pub broker: Broker,
     /// ClickHouse.
     pub clickhouse: ClickHouse,
-    /// The identity provider: `alice` and `bob` are engineers, `mallory` is not.
+    /// The identity provider: `alice` and `bob` are engineers, `olga` is an auditor, `mallory` a visitor.
     pub identity: Identity,
     /// The protocol project's reference server.
     pub everything: Server,
@@ -169,12 +169,14 @@ fn people() -> Options {
         lifetime: Duration::from_secs(24 * 3600),
         ..Options::default()
     };
-    let bob = User {
-        name: "Bob".to_owned(),
-        email: "bob@example.com".to_owned(),
-        groups: vec!["engineers".to_owned()],
-    };
-    options.users.insert("bob".to_owned(), bob);
+    for (login, name, group) in [("bob", "Bob", "engineers"), ("olga", "Olga", "auditors")] {
+        let user = User {
+            name: name.to_owned(),
+            email: format!("{login}@example.com"),
+            groups: vec![group.to_owned()],
+        };
+        options.users.insert(login.to_owned(), user);
+    }
     options
 }
 

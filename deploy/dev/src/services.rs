@@ -2,6 +2,7 @@
 //!
 //! What they are told is what a user would write: a TOML file beside their log. Secrets reach them through the environment.
 
+mod console;
 mod consumer;
 mod proxy;
 
@@ -22,6 +23,7 @@ use crate::folder::{FolderError, Site};
 use crate::process::{Child, Launch, ProcessError, Server};
 use crate::progress::Step;
 
+pub use console::{Console, ConsoleOptions, register};
 pub use consumer::{Consumer, ConsumerOptions, Database};
 pub use proxy::{Credential, Issuer, Proxy, ProxyOptions, Target};
 

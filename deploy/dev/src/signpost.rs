@@ -5,13 +5,19 @@ use tapedeck_dev::identity::Machine;
 use tapedeck_dev::stack::Stack;
 
 use crate::terminal::Terminal;
+use crate::up::USER;
 
 /// Prints endpoints and commands that work as they stand.
 pub(crate) async fn print(stack: &Stack, terminal: &Terminal) -> anyhow::Result<()> {
     let endpoint = stack.endpoint();
     let (kafka, database) = (&stack.kafka, &stack.database);
     terminal.heading("Endpoints");
+    let pages = match &stack.console {
+        Some(console) => format!("{}/ (sign in as {USER}, with any password)", console.url()),
+        None => "none: it registers itself only at the stack's own issuer".to_owned(),
+    };
     for (name, place) in [
+        ("console", pages.as_str()),
         ("MCP, recorded", endpoint.as_str()),
         ("proxy's metrics", &format!("{}/metrics", stack.proxy.service().admin())),
         (
@@ -53,6 +59,12 @@ pub(crate) async fn print(stack: &Stack, terminal: &Terminal) -> anyhow::Result<
     let (url, name) = (&database.url, &database.name);
     let (brokers, topic) = (&kafka.brokers, kafka.frames());
     terminal.heading("Look at what was recorded");
+    if let Some(server) = &stack.console {
+        terminal.line(&format!(
+            "  open {}/ : the browser warns of its certificate, which it has made itself",
+            server.url()
+        ));
+    }
     terminal.line(&format!("  {console} sessions {login}"));
     terminal.line(&format!("  {console} replay SESSION {login}"));
     terminal.line(&format!("  curl -s '{url}/?database={name}' --data-binary \"{CALLS}\""));

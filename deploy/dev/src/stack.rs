@@ -1,4 +1,4 @@
-//! The whole stack on 127.0.0.1: broker, ClickHouse, identity provider, MCP server, consumer and proxy.
+//! The whole stack on 127.0.0.1: broker, ClickHouse, identity provider, MCP server, consumer, proxy and console.
 
 mod given;
 
@@ -18,7 +18,10 @@ use crate::ledger::Ledger;
 use crate::mcp;
 use crate::node::{Node, NodeError};
 use crate::progress::{Progress, Step};
-use crate::services::{Consumer, ConsumerOptions, Database, Issuer, Kafka, Proxy, ProxyOptions, ServiceError, Target};
+use crate::services::{
+    Console, ConsoleOptions, Consumer, ConsumerOptions, Database, Issuer, Kafka, Proxy, ProxyOptions, ServiceError,
+    Target,
+};
 
 /// The group of the stack's own users that may use its target.
 pub const GROUP: &str = "engineers";
@@ -91,7 +94,7 @@ pub enum StackError {
     /// The identity provider or the MCP server did not start.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The proxy or the consumer did not start.
+    /// The proxy, the consumer or the console did not start.
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// A part that was given does not answer.
@@ -114,6 +117,8 @@ pub struct Stack {
     pub proxy: Proxy,
     /// The consumer.
     pub consumer: Consumer,
+    /// The console, where the identity provider is ours: it must let the console register itself.
+    pub console: Option<Console>,
     /// The MCP server, if it is ours.
     pub server: Option<mcp::Server>,
     /// The identity provider, if it is ours.
@@ -187,6 +192,11 @@ impl Stack {
         )
         .await?;
 
+        let console = match &identity {
+            Some(identity) => Some(start_console(&database, identity.issuer(), port(8090), site).await?),
+            None => None,
+        };
+
         let issuer_url = issuer.url.clone();
         let name = target.name.clone();
         let proxy = Proxy::start(
@@ -206,6 +216,7 @@ impl Stack {
         Ok(Self {
             proxy,
             consumer,
+            console,
             server,
             identity,
             clickhouse,
@@ -233,6 +244,9 @@ impl Stack {
     pub async fn stop(self) {
         self.proxy.service().stop().await;
         self.consumer.service().stop().await;
+        if let Some(console) = &self.console {
+            console.stop().await;
+        }
         if let Some(clickhouse) = &self.clickhouse {
             clickhouse.stop().await;
         }
@@ -240,6 +254,23 @@ impl Stack {
             broker.stop().await;
         }
     }
+}
+
+/// Engineers are administrators, visitors see their own sessions.
+async fn start_console(
+    database: &Database,
+    issuer: &str,
+    port: Option<u16>,
+    site: Site<'_>,
+) -> Result<Console, StackError> {
+    let options = ConsoleOptions {
+        port,
+        database: database.clone(),
+        issuer: issuer.to_owned(),
+        roles: json!({ "administrator": GROUP, "viewer": "visitors" }),
+        more: json!({}),
+    };
+    Ok(Console::start(&options, site).await?)
 }
 
 async fn start_broker(

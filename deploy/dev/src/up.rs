@@ -22,7 +22,7 @@ use crate::signpost;
 use crate::terminal::Terminal;
 
 /// Who signs in to the stack's own identity provider.
-const USER: &str = "alice";
+pub(crate) const USER: &str = "alice";
 
 /// Holds a token of an issuer that was given.
 const TOKEN: &str = "TAPEDECK_DEV_TOKEN";

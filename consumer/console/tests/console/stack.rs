@@ -8,7 +8,7 @@ use std::time::Duration;
 use clickhouse::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use reqwest::{StatusCode, redirect};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tapedeck_config::Environment;
 use tapedeck_console::serve::{self, config::Config};
 use tapedeck_consumer::migrate::migrate_database;
@@ -17,6 +17,7 @@ use tapedeck_dev::folder::{Folder, Run, Site};
 use tapedeck_dev::identity::{Identity, Options, User};
 use tapedeck_dev::node::Node;
 use tapedeck_dev::progress::Quiet;
+use tapedeck_dev::services::register;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -128,7 +129,9 @@ impl Stack {
         let recordings = recordings::record(&reads.with_database(&database), identity.issuer()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let client = register(identity.issuer(), &url).await;
+        let client = register(identity.issuer(), &url)
+            .await
+            .expect("a client of the provider");
         let mut tokens = BTreeMap::new();
         for user in ["vera", "audrey", "ada", "nora"] {
             let token = identity.user_token(user, AUDIENCE).await.expect("a token");
@@ -281,26 +284,4 @@ pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
         false => response.text().await.expect("a body"),
     };
     Answer { status, headers, body }
-}
-
-/// The console as a client of the provider (RFC 7591): its id and secret.
-async fn register(issuer: &str, url: &str) -> (String, String) {
-    let asked = json!({
-        "client_name": "tapedeck",
-        "redirect_uris": [format!("{url}/auth/callback")],
-        "post_logout_redirect_uris": [format!("{url}/")],
-        "grant_types": ["authorization_code"],
-        "response_types": ["code"],
-    });
-    let request = http().post(format!("{issuer}/reg"));
-    let registered = answer(request.header(CONTENT_TYPE, "application/json").body(asked.to_string()))
-        .await
-        .json();
-    let text = |name: &str| {
-        registered[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("{registered}"))
-            .to_owned()
-    };
-    (text("client_id"), text("client_secret"))
 }

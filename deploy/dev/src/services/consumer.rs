@@ -46,7 +46,7 @@ impl Database {
         }
     }
 
-    fn describe(&self) -> Value {
+    pub(super) fn describe(&self) -> Value {
         let mut described = json!({ "url": self.url, "database": self.name, "user": self.user });
         if self.password.is_some() {
             described["password_env"] = json!(PASSWORD);
@@ -77,7 +77,7 @@ impl Database {
     }
 
     /// Adds the password to what a program of ours finds in its environment.
-    fn lend(&self, launch: Launch) -> Launch {
+    pub(super) fn lend(&self, launch: Launch) -> Launch {
         match &self.password {
             Some(password) => launch.env(PASSWORD, password.expose_secret()),
             None => launch,
