@@ -5,10 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
-use uuid::Uuid;
 
 use crate::stage::Stage;
 
@@ -23,14 +22,14 @@ const SHOTS: &str = "TAPEDECK_SCREENSHOTS";
 /// # Errors
 /// With everything that the scenario found wrong.
 pub(crate) async fn play(name: &str) -> anyhow::Result<()> {
-    play_with(name, None).await
+    play_with(name, json!({})).await
 }
 
-/// [`play`] about a session that is there already.
+/// [`play`] about something that is there already: what the script is told of it.
 ///
 /// # Errors
 /// As [`play`].
-pub(crate) async fn play_with(name: &str, session: Option<Uuid>) -> anyhow::Result<()> {
+pub(crate) async fn play_with(name: &str, about: Value) -> anyhow::Result<()> {
     let stage = Stage::get().await?;
     let site = stage.parts.site();
     let room = site.run.room(name)?;
@@ -47,8 +46,8 @@ pub(crate) async fn play_with(name: &str, session: Option<Uuid>) -> anyhow::Resu
         "issuer": stage.parts.identity.issuer(),
         "probe": stage.deck.proxy.endpoint("probe"),
         "token": stage.parts.token("alice").await?.as_str(),
-        "profile": room.join("profile"),
-        "session": session,
+        "room": room,
+        "about": about,
         "shots": std::env::var(SHOTS).ok(),
     });
     let mut child = Command::new("node")

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use serde_json::json;
 use tapedeck_tests::run;
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -50,6 +51,6 @@ async fn record(stage: &Stage) -> Result<Uuid> {
 fn a_session_of_a_hundred_thousand_frames_is_sought_in_without_being_read_whole() -> Result<()> {
     run(async {
         let session = record(Stage::get().await?).await?;
-        play_with("long", Some(session)).await
+        play_with("long", json!({ "session": session })).await
     })
 }

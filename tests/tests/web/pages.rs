@@ -24,3 +24,23 @@ fn markup_and_scripts_of_clients_are_shown_as_text_on_every_page() -> Result<()>
 fn no_page_breaks_a_rule_of_accessibility_in_any_theme_or_size() -> Result<()> {
     run(play("accessible"))
 }
+
+#[test]
+fn two_sessions_are_seen_side_by_side_with_what_differs() -> Result<()> {
+    run(play("compare"))
+}
+
+#[test]
+fn a_time_is_brushed_on_the_chart_and_the_tape_is_zoomed() -> Result<()> {
+    run(play("chart"))
+}
+
+#[test]
+fn an_auditor_sees_their_tenant_and_a_visitor_nothing_of_others() -> Result<()> {
+    run(play("auditor"))
+}
+
+#[test]
+fn an_exported_page_plays_the_session_with_no_network_at_all() -> Result<()> {
+    run(play("offline"))
+}

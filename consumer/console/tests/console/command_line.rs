@@ -247,16 +247,28 @@ async fn an_export_is_a_file_with_its_manifest_and_an_interrupted_one_goes_on() 
         (&hash.into(), &"ada".into())
     );
     assert_eq!(mode(&machine.file("long.jsonl")), 0o600);
-    // As an interrupted run leaves it.
-    let question = serde_json::json!({ "path": format!("/api/v1/sessions/{long}/export"),
-        "query": [["format", "jsonl"]], "bound": ["last", "3003"] });
-    std::fs::write(machine.file("again.jsonl.part.json"), question.to_string()).expect("written");
-    std::fs::write(machine.file("again.jsonl.part"), &whole[..whole.len() / 3]).expect("written");
-    let arguments = ["export", &long, "--output", "again.jsonl", "--resume"];
+    let question = |format: &str| {
+        let question = serde_json::json!({ "path": format!("/api/v1/sessions/{long}/export"),
+            "query": [["format", format]], "bound": ["last", "3003"] });
+        question.to_string()
+    };
+    let arguments = ["export", &long, "--format", "parquet", "--output", "long.parquet"];
     machine.run_as("ada", &arguments).await.ends_with(0);
-    assert_eq!(std::fs::read(machine.file("again.jsonl")).expect("the file"), whole);
+    for format in ["jsonl", "parquet"] {
+        // As an interrupted run leaves it.
+        let whole = std::fs::read(machine.file(&format!("long.{format}"))).expect("the file");
+        let name = format!("again.{format}");
+        std::fs::write(machine.file(&format!("{name}.part.json")), question(format)).expect("written");
+        std::fs::write(machine.file(&format!("{name}.part")), &whole[..whole.len() / 3]).expect("written");
+        let arguments = ["export", &long, "--format", format, "--output", &name, "--resume"];
+        machine.run_as("ada", &arguments).await.ends_with(0);
+        assert!(
+            std::fs::read(machine.file(&name)).expect("the file") == whole,
+            "{format}"
+        );
+    }
     // What is not the beginning of this is noticed.
-    std::fs::write(machine.file("other.jsonl.part.json"), question.to_string()).expect("written");
+    std::fs::write(machine.file("other.jsonl.part.json"), question("jsonl")).expect("written");
     std::fs::write(machine.file("other.jsonl.part"), "something else").expect("written");
     let arguments = ["export", &long, "--output", "other.jsonl", "--resume"];
     let refused = machine.run_as("ada", &arguments).await.ends_with(1);

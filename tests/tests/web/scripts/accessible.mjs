@@ -28,7 +28,8 @@ await play(async (page) => {
       await page.locator(".charts canvas").first().waitFor();
       expect((await page.locator(".figures").boundingBox()).height > 60, "figures that can be read");
     }],
-    ["access", "/access", () => page.locator(".access-row").first().waitFor()],
+    ["access", "/access", () => page.locator(".entry-row").first().waitFor()],
+    ["dead-letters", "/dead-letters", () => page.locator(".entry-row, .state h2").first().waitFor()],
     ["compare", "/compare", () => page.locator(".state h1").waitFor()],
   ];
   const wrong = [];

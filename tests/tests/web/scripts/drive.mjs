@@ -23,8 +23,8 @@ const PATIENCE = 60_000;
 
 export const told = JSON.parse(await text(process.stdin));
 
-/** Runs a scenario with a page whose person is signed in. */
-export async function play(scenario) {
+/** Runs a scenario with a page whose person is signed in: alice, who is an administrator, unless another is named. */
+export async function play(scenario, login = "alice") {
   const browser = await chromium.launch({ executablePath: told.program, args: ARGUMENTS });
   const wrong = [];
   try {
@@ -51,7 +51,7 @@ export async function play(scenario) {
       const isAway = request.isNavigationRequest() && origin === told.issuer;
       if (isOurs() && origin !== told.console && protocol !== "data:" && !isAway) wrong.push(`another host: ${request.url()}`);
     });
-    await signIn(page);
+    await signIn(page, login);
     await scenario(page);
   } catch (error) {
     wrong.push(String(error?.stack ?? error));
@@ -146,6 +146,16 @@ export async function conversation() {
   await client.call("big", { bytes: 20_000 });
   await client.send({ method: "resources/read", params: { uri: "probe://text" } });
   return client;
+}
+
+/** Waits until as many sessions of a client of that name are on record, each with as many calls; their ids, newest first. */
+export async function recorded(page, client, sessions, calls) {
+  for (const until = Date.now() + PATIENCE; ; ) {
+    const answer = await page.request.get(`${told.console}/api/v1/sessions?client=${encodeURIComponent(client)}`);
+    const { items } = await answer.json();
+    if (items.length === sessions && items.every((session) => session.calls >= calls)) return items.map((session) => session.session_id);
+    expect(Date.now() < until, `${sessions} sessions of ${client} with ${calls} calls: ${JSON.stringify(items.map((session) => session.calls))}`);
+  }
 }
 
 /** Waits until the sessions page lists a session that fits; opens it. */

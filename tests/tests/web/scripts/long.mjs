@@ -8,7 +8,7 @@ await play(async (page) => {
   page.on("request", (request) => {
     if (/\/frames\?/.test(request.url())) asked.push(request.url());
   });
-  await page.goto(`${told.console}/sessions/${told.session}`);
+  await page.goto(`${told.console}/sessions/${told.about.session}`);
   const row = (number) => page.locator(`.frame[data-number="${number}"] .frame-main`);
   await row(1).waitFor();
   const first = await page.evaluate(() => performance.now());
