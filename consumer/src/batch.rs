@@ -30,6 +30,7 @@ use crate::sessions::{Event, Place, Sessions};
 use crate::sink::{Loaded, ServerClock, Sink};
 use crate::standing::Standing;
 use crate::stop::{Stop, persist};
+use crate::telemetry::Traces;
 use seen::Seen;
 
 /// Session keys with their sessions and exchanges, and segments, that one partition keeps in memory.
@@ -60,6 +61,8 @@ pub struct Loader {
     live: Live,
     /// Figures.
     pub metrics: Arc<Metrics>,
+    /// Spans.
+    traces: Traces,
     /// How long ClickHouse may take to come to an insert's rows.
     pub lease: Duration,
     /// Microseconds without a frame that end a session.
@@ -112,6 +115,8 @@ pub struct Tools {
     pub rules: Rules,
     /// Figures.
     pub metrics: Arc<Metrics>,
+    /// Spans.
+    pub traces: Traces,
     /// How long ClickHouse may take to come to an insert's rows.
     pub lease: Duration,
     /// Without a frame for so long, a session ends.
@@ -140,6 +145,7 @@ impl Loader {
             live: tools.rules.current(),
             rules: tools.rules,
             metrics: tools.metrics,
+            traces: tools.traces,
             lease: tools.lease,
             idle,
             retention: tools.retention,
@@ -174,6 +180,7 @@ impl Loader {
     pub async fn load(&mut self, mut batch: Batch) -> Result<i64, Stop> {
         let (start, end) = (batch.start, batch.end);
         let began = Instant::now();
+        let mut trace = self.traces.batch(&self.origin, batch.records.len());
         self.metrics.batch_records.observe(batch.records.len() as f64);
         self.phase("decoded", start, end);
         self.renew_rules();
@@ -188,7 +195,9 @@ impl Loader {
         let redacting = Instant::now();
         let (rows, letters) = tokio::task::block_in_place(|| self.take_in(fresh, calls));
         self.metrics.redaction_time.observe(redacting.elapsed().as_secs_f64());
-        let offset = self.store(&rows, &letters, start, end).await?;
+        trace.takes(&rows);
+        let offset = self.store(rows, &letters, start, end).await?;
+        trace.loaded();
         self.metrics.batches.inc();
         self.metrics.batch_time.observe(began.elapsed().as_secs_f64());
         Ok(offset)

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tapedeck_config::{ByteSize, ClickHouse, Errors, Kafka, SchemaRegistry, Section};
+use url::Url;
 
 use crate::migrate::TopicPlan;
 use crate::publish::Format;
@@ -42,6 +43,8 @@ pub struct Config {
     pub silence: Duration,
     /// Settings of the topics that `migrate` creates.
     pub topics: Topics,
+    /// Where traces are exported (OTLP over HTTP), the whole URL; nowhere, where nothing is configured.
+    pub traces: Option<Url>,
     /// How long rows are kept.
     pub retention: Retention,
     /// What is redacted, and how.
@@ -120,6 +123,8 @@ impl Config {
         let silence = root.section("writers").map_or(SILENCE, |section| {
             section.field::<Duration>("silence").and_then(audible).or(SILENCE)
         });
+        let otlp = root.section("telemetry").map(|section| section.field("otlp"));
+        let traces = tapedeck_otlp::endpoint(otlp, root.reader());
         let topics = topics(root.section("topics").as_ref());
         let retention = Retention::read(root.section("retention").as_ref());
         let redaction = Redaction::read(root.section("redaction").as_ref());
@@ -135,6 +140,7 @@ impl Config {
             lease,
             idle,
             silence,
+            traces: traces?,
             topics,
             retention,
             redaction,

@@ -16,6 +16,7 @@ mod copies;
 use std::time::Duration;
 
 use serde::Serialize;
+use tapedeck_clickhouse::ConnectError;
 use tokio::time::sleep;
 use tracing::info;
 use uuid::Uuid;
@@ -34,6 +35,9 @@ pub enum OrderError {
     /// ClickHouse.
     #[error("ClickHouse: {0}")]
     Sink(#[from] SinkError),
+    /// ClickHouse cannot be reached by what is configured.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// Kafka did not say what it holds.
     #[error(transparent)]
     Copies(#[from] CopiesError),
@@ -110,7 +114,8 @@ pub struct HoldReceipt {
 /// # Errors
 /// See [`OrderError`]. The tombstone may have been written: run it again.
 pub async fn erase(config: &Config, request: &Request) -> Result<Receipt, OrderError> {
-    let sink = Sink::new(&config.clickhouse);
+    let sink = Sink::new(&config.clickhouse)?;
+    sink.reach().await?;
     let erasure = Erasure {
         id: Uuid::now_v7(),
         tenant: request.tenant.clone(),
@@ -127,6 +132,8 @@ async fn carry_out(config: &Config, sink: &Sink, erasure: &Erasure, why: (&str, 
     let raw = copies.iter().filter(|copy| copy.topic == config.kafka.topics.frames());
     let honoured_until = raw.map(|copy| copy.until).max().unwrap_or(erasure.before);
     sink.note_erasure(erasure, honoured_until, why, "").await?;
+    // Consumers may read at another replica.
+    sink.spread("erasures").await?;
     info!(erasure = %erasure.id, "the tombstone is written");
     let mut erased = Erased::default();
     for round in 0.. {
@@ -180,13 +187,15 @@ async fn carry_out(config: &Config, sink: &Sink, erasure: &Erasure, why: (&str, 
 /// # Errors
 /// See [`OrderError`]. The hold may have been placed: the view `active_holds` has it.
 pub async fn hold(config: &Config, scope: Scope, reason: String, by: &str) -> Result<HoldReceipt, OrderError> {
-    let sink = Sink::new(&config.clickhouse);
+    let sink = Sink::new(&config.clickhouse)?;
+    sink.reach().await?;
     let hold = Hold {
         id: Uuid::now_v7(),
         scope,
         reason,
     };
     sink.place_hold(&hold, by).await?;
+    sink.spread("holds").await?;
     // An insert that had begun before does not copy what it loads. A lease later it has ended.
     sleep(RENEWAL + config.lease).await;
     let frames = sink.copy_held(&hold).await?;
@@ -203,7 +212,8 @@ pub async fn hold(config: &Config, scope: Scope, reason: String, by: &str) -> Re
 /// # Errors
 /// See [`OrderError`].
 pub async fn release(config: &Config, id: Uuid, by: &str) -> Result<HoldReceipt, OrderError> {
-    let sink = Sink::new(&config.clickhouse);
+    let sink = Sink::new(&config.clickhouse)?;
+    sink.reach().await?;
     let holds = sink.holds().await?;
     let Some(hold) = holds.iter().find(|hold| hold.id == id) else {
         return Err(OrderError::NoHold(id));
@@ -211,6 +221,7 @@ pub async fn release(config: &Config, id: Uuid, by: &str) -> Result<HoldReceipt,
     if !sink.release_hold(id, by).await? {
         return Err(OrderError::NoHold(id));
     }
+    sink.spread("holds").await?;
     // Loaders know of it by then, and an insert that copied what it loaded has ended.
     sleep(RENEWAL + config.lease).await;
     let others: Vec<Hold> = holds.iter().filter(|hold| hold.id != id).cloned().collect();

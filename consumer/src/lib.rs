@@ -46,4 +46,5 @@ pub mod sink;
 pub mod source;
 pub mod standing;
 pub mod stop;
+pub mod telemetry;
 mod witness;

@@ -186,6 +186,10 @@ fn main() -> ExitCode {
     };
     let result = match task {
         Task::Run(Run { check: true, .. }) => {
+            if let Err(error) = Sink::new(&config.clickhouse) {
+                say(&error);
+                return ExitCode::from(EXIT_BAD_CONFIG);
+            }
             if let Err(error) = rules::load(config.redaction) {
                 say(&error);
                 return ExitCode::from(EXIT_BAD_CONFIG);
@@ -238,7 +242,8 @@ async fn load(config: Config) -> anyhow::Result<()> {
 }
 
 async fn migrate(config: Config) -> anyhow::Result<()> {
-    let sink = Sink::new(&config.clickhouse);
+    let sink = Sink::new(&config.clickhouse)?;
+    sink.reach().await?;
     let applied = migrate_database(sink.client(), &config.clickhouse.database).await?;
     let retention = apply_retention(sink.client(), &config.retention).await?;
     let kafka = config.kafka.client_config();

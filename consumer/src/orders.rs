@@ -73,6 +73,12 @@ impl Orders {
         self.read.is_none_or(|read| read.elapsed() >= RENEWAL)
     }
 
+    /// When they become old; `None` where they were never read.
+    #[must_use]
+    pub fn good_until(&self) -> Option<Instant> {
+        self.read.map(|read| read + RENEWAL)
+    }
+
     /// Whether a frame is to be erased. Its principal is the verified one: who a caller is, is never masked.
     #[must_use]
     pub fn erase(&self, frame: &Frame, session: Uuid) -> bool {

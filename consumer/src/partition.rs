@@ -91,6 +91,7 @@ impl Partition {
     /// Makes sure that no earlier owner's insert can land any more, and finds out what has landed.
     async fn take_over(&self) -> Result<Beginning, Stop> {
         let (sink, origin) = (&self.tools.sink, &self.origin);
+        persist("reaching it", || sink.reach()).await?;
         let clock = persist("asking for the time", || ServerClock::ask(sink)).await?;
         // Every lease that was ever handed out for this partition has run out after this by ClickHouse's own clock:
         // elapsed time here counts against it, and the clock read above is not ahead of it.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapedeck_clickhouse::ConnectError;
+use tapedeck_otlp::OtlpError;
 use tapedeck_registry::{Registry, RegistryError};
 use tapedeck_schemas::schema;
 use tapedeck_schemas::wire::Framing;
@@ -26,6 +28,7 @@ use crate::schemas::Schemas;
 use crate::silence::Listener;
 use crate::sink::Sink;
 use crate::stop::Stop;
+use crate::telemetry::Traces;
 
 /// How long a batch may take to end when its partition is revoked, or the service ends.
 const GRACE: Duration = Duration::from_secs(10);
@@ -41,6 +44,12 @@ pub enum ServiceError {
     /// The producer could not be made.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// ClickHouse cannot be reached by what is configured.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Traces cannot be exported, whatever the collector's state.
+    #[error("[telemetry]: {0}")]
+    Telemetry(#[from] OtlpError),
     /// The schema registry refuses for good.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -66,17 +75,19 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
     let kafka = config.kafka.client_config();
     let names = &config.kafka.topics;
     let metrics = Arc::new(Metrics::default());
-    let sink = Sink::new(&config.clickhouse);
+    let sink = Sink::new(&config.clickhouse)?;
     let (schemas, topics) = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
         met = meet_registry(&config) => met?,
     };
+    let traces = Traces::start(config.traces.as_ref())?;
     let (rules, reload) = rules::load(config.redaction.clone())?;
     let tools = Tools {
         sink: sink.clone(),
         publisher: Publisher::new(kafka.clone(), topics, DELIVERY)?,
         rules,
         metrics: Arc::clone(&metrics),
+        traces: traces.clone(),
         lease: config.lease,
         idle: config.idle,
         retention: config.retention.clone(),
@@ -138,6 +149,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
         let left = tokio::task::spawn_blocking(move || member.leave());
         let _ = tokio::time::timeout(Duration::from_secs(5), left).await;
     }
+    traces.shutdown().await;
     result
 }
 

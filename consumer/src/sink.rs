@@ -11,13 +11,18 @@ mod orders;
 mod past;
 mod pieces;
 mod read_back;
+mod replicas;
 mod retries;
 
+use std::sync::{Arc, OnceLock};
+
 use clickhouse::{Client, Compression};
-use secrecy::ExposeSecret as _;
+use tapedeck_clickhouse::{ConnectError, Endpoints};
 use tapedeck_config::ClickHouse;
 
-pub use clock::ServerClock;
+use replicas::Table;
+
+pub use clock::{Lease, ServerClock};
 pub use erase::{Erased, LoadedPlace};
 pub use error::{Fault, SinkError};
 pub use insert::{Block, Insert, statement};
@@ -25,42 +30,41 @@ pub use open_calls::OpenCall;
 pub use past::Past;
 pub use read_back::Loaded;
 
-/// A connection to the database that holds the tables.
+/// The way to the database that holds the tables: one endpoint, or several replicas (`replicas.rs`).
 #[derive(Clone)]
 pub struct Sink {
-    client: Client,
-    /// For inserts, whose bodies come compressed.
-    loading: Client,
+    endpoints: Endpoints,
+    /// The same for inserts, whose bodies come compressed.
+    loading: Endpoints,
     database: String,
+    /// What every endpoint must hold, once one has said it.
+    table: Arc<OnceLock<Table>>,
 }
 
 impl Sink {
     /// Of this configuration. Nothing is sent yet.
-    #[must_use]
-    pub fn new(config: &ClickHouse) -> Self {
-        let mut client = Client::default()
-            .with_url(config.url.as_str())
-            .with_database(&config.database)
-            .with_user(&config.user)
-            .with_compression(Compression::Lz4);
-        if let Some(password) = &config.password {
-            client = client.with_password(password.expose_secret());
-        }
-        let loading = client
-            .clone()
-            .with_compression(Compression::None)
-            .with_header("Content-Encoding", "lz4");
-        Self {
-            client,
+    ///
+    /// # Errors
+    /// Where no TLS can be spoken with the roots that are configured.
+    pub fn new(config: &ClickHouse) -> Result<Self, ConnectError> {
+        let endpoints = Endpoints::new(config)?.with(|client| client.with_compression(Compression::Lz4));
+        let loading = endpoints.with(|client| {
+            client
+                .with_compression(Compression::None)
+                .with_header("Content-Encoding", "lz4")
+        });
+        Ok(Self {
+            endpoints,
             loading,
             database: config.database.clone(),
-        }
+            table: Arc::default(),
+        })
     }
 
-    /// The client, for statements that no lease guards.
+    /// The current endpoint's client, for statements that no lease guards.
     #[must_use]
     pub fn client(&self) -> &Client {
-        &self.client
+        self.endpoints.client()
     }
 
     /// The database's name.
@@ -71,7 +75,7 @@ impl Sink {
 
     /// Whether ClickHouse answers within `patience`.
     pub async fn is_up(&self, patience: std::time::Duration) -> bool {
-        let query = self.client.query("SELECT 1").fetch_one::<u8>();
+        let query = self.timed(self.client().query("SELECT 1").fetch_one::<u8>());
         matches!(tokio::time::timeout(patience, query).await, Ok(Ok(1)))
     }
 }
@@ -79,6 +83,7 @@ impl Sink {
 impl std::fmt::Debug for Sink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sink")
+            .field("endpoints", &self.endpoints)
             .field("database", &self.database)
             .finish_non_exhaustive()
     }

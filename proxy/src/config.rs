@@ -15,7 +15,6 @@ mod public_url;
 mod raw;
 mod sessions;
 mod target;
-mod telemetry;
 #[cfg(test)]
 pub(crate) mod tests;
 mod valid;

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use tapedeck_schemas::{Decision, Digest, Direction, End, Frame, Kind, Part, Principal, Rpc, RpcKind, SessionKey, Sse};
 use uuid::Uuid;
 
+use crate::identity::CertificateThumbprint;
 use crate::record::{Demand, Durable, NotRecorded, Pending, Recorder};
 use crate::telemetry::ExchangeTrace;
 use parts::parts;
@@ -66,6 +67,8 @@ pub(crate) struct Tape {
     batched: Vec<Rpc>,
     /// `Last-Event-ID`: what a listener has seen already.
     resumes_after: Option<String>,
+    /// The certificate of the client's connection, for the record of a caller who stays nobody.
+    certificate: Option<CertificateThumbprint>,
     stage: Stage,
     trace: ExchangeTrace,
 }
@@ -81,6 +84,7 @@ impl Tape {
             asked: None,
             batched: Vec::new(),
             resumes_after: None,
+            certificate: None,
             stage: Stage::Silent,
             trace: ExchangeTrace::default(),
         }
@@ -102,6 +106,11 @@ impl Tape {
         );
         tenant.clone_into(&mut self.common.tenant);
         self.common.principal = Some(principal);
+    }
+
+    /// The caller is nobody yet, and this is what the connection has shown.
+    pub(crate) fn shows(&mut self, certificate: Option<CertificateThumbprint>) {
+        self.certificate = certificate;
     }
 
     /// The client's message, and the messages in it where it is a batch.
@@ -167,6 +176,10 @@ impl Tape {
         claimed: (Option<String>, Option<String>),
     ) -> Result<RequestOnRecord, NotRecorded> {
         self.trace.asked(&self.common, self.asked.as_ref());
+        if self.common.traceparent.is_none() {
+            // Where the client has no trace, ours is what whoever loads this goes on with.
+            self.common.traceparent = self.trace.traceparent();
+        }
         let kind = if body.is_some() {
             Kind::Message
         } else {
@@ -284,6 +297,7 @@ impl Tape {
         let known = self.common.principal.is_some();
         if !known {
             self.common.session_key = SessionKey::of_stranger(&self.common.target, &self.common.client.address);
+            self.common.principal = self.certificate.map(holder);
         }
         for (part, payload) in parts(body.filter(|_| known)) {
             let mut frame = self.frame(Kind::Refused, Direction::ToTarget);
@@ -315,6 +329,14 @@ impl Tape {
             ..self.common.clone()
         }
     }
+}
+
+/// Nobody who is known, with the key of this certificate.
+fn holder(certificate: CertificateThumbprint) -> Arc<Principal> {
+    Arc::new(Principal {
+        key_thumbprint: Some(format!("x5t#S256:{certificate}")),
+        ..Principal::default()
+    })
 }
 
 /// Records what is no message, under the exchange that brought it about. Nobody waits for it.

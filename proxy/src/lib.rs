@@ -62,4 +62,3 @@ mod workers;
 
 pub use reload::{ReloadError, Reloader};
 pub use start::{Running, StartError, start};
-pub use telemetry::TelemetryError;

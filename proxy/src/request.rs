@@ -56,6 +56,8 @@ pub(crate) async fn serve(
         common_frame(&proxy, &route, peer, &head),
     );
     tape.traced(proxy.traces.exchange());
+    let certificate = client_certificate(peer, &head.headers, &proxy.config);
+    tape.shows(certificate);
     let refuse = |mut client: ClientSide, tape: Tape, why: Refusal, body: Option<Bytes>| {
         let id = tape.asked().and_then(|asked| asked.id.as_deref());
         let response = why.response(&route.target, &proxy.offer(), tape.exchange_id(), id);
@@ -88,7 +90,6 @@ pub(crate) async fn serve(
     }
 
     // Authenticate.
-    let certificate = client_certificate(peer, &head.headers, &proxy.config);
     if let Some(nonce) = proxy.authenticator.nonce_for(&head.headers) {
         client.hand_out(nonce);
     }

@@ -65,7 +65,7 @@ pub enum StartError {
     TagKeys(#[from] crate::session_tag::TagKeysError),
     /// Traces cannot be exported.
     #[error("[telemetry]: {0}")]
-    Telemetry(#[from] crate::telemetry::TelemetryError),
+    Telemetry(#[from] tapedeck_otlp::OtlpError),
     /// There are no threads to serve clients on.
     #[error("no threads for clients: {0}")]
     Threads(#[source] std::io::Error),

@@ -18,6 +18,7 @@ mod web;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tapedeck_clickhouse::ConnectError;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,9 @@ pub enum ServeError {
     /// Certificate and key are no use.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+    /// ClickHouse cannot be reached by what is configured.
+    #[error(transparent)]
+    ClickHouse(#[from] ConnectError),
     /// No HTTP client for the identity provider.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -87,8 +91,8 @@ pub async fn run_on(listener: TcpListener, config: Config, shutdown: Cancellatio
     }
     let seals = Seals::new(&config.session_keys);
     let console = Arc::new(Console {
-        store: Store::new(&config.clickhouse, config.limits),
-        access: Arc::new(AccessLog::start(&config.access_log)),
+        store: Store::new(&config.clickhouse, config.limits)?,
+        access: Arc::new(AccessLog::start(&config.access_log)?),
         strangers: Arc::new(Strangers::new()),
         provider: Provider::new(config.issuer.clone(), &config.public_url)?,
         sessions: BrowserSessions::new(&config, seals.clone()),

@@ -24,7 +24,7 @@ impl Loader {
         for message in self.state.parts.give_up(|frame| writers.contains(&frame.writer_id)) {
             self.finish(message, &mut rows);
         }
-        let offset = self.store(&rows, &[], end, end).await?;
+        let offset = self.store(rows, &[], end, end).await?;
         // Whoever is no owner any more leaves this to the one who is.
         if let Some(standing) = &mut self.standing {
             standing.proven(self.lease / 4).await?;

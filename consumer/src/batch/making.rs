@@ -33,6 +33,19 @@ impl Loader {
         Ok(())
     }
 
+    /// Erases of rows what has been ordered to be erased since they were made; whether that was anything. The orders are those
+    /// that were read last.
+    pub(super) fn erase_named<'a>(&self, rows: impl Iterator<Item = &'a mut Row>) -> bool {
+        let mut erased = false;
+        for row in rows {
+            if self.state.orders.erase(row.frame.frame(), row.place.session) {
+                row.frame.erase();
+                erased = true;
+            }
+        }
+        erased
+    }
+
     /// Redacts a message and makes its rows.
     pub(super) fn finish(&self, message: Message<Known>, rows: &mut Vec<Row>) {
         let (mut frames, mut known) = (Vec::new(), Vec::new());
@@ -49,7 +62,7 @@ impl Loader {
                 .class(&frame.frame().tenant, &frame.frame().target)
                 .clone();
             if self.state.orders.erase(frame.frame(), known.place.session) {
-                frame = frame.erase();
+                frame.erase();
             }
             self.metrics.found(frame.rules());
             rows.push(Row {

@@ -9,7 +9,7 @@ use super::Loader;
 use crate::publish::{Told, audit_events};
 use crate::redaction::Fate;
 use crate::rows::{Row, Verdict};
-use crate::sink::{Block, Fault, Insert, Loaded, ServerClock};
+use crate::sink::{Fault, Insert, Lease, Loaded, ServerClock};
 use crate::stop::{Stop, persist};
 
 /// Pause before what failed is tried again: doubled from the first up to the second.
@@ -25,22 +25,28 @@ pub(super) enum Landed {
 }
 
 impl Loader {
-    /// Inserts a block once, however often it has to be tried.
-    pub(super) async fn insert(&mut self, token: &str, block: &Block, rows: &[&Row]) -> Result<Landed, Stop> {
+    /// Inserts rows once, under a token, however often it has to be tried. What is ordered to be erased meanwhile is erased
+    /// in them: they are the same rows, and the token still names them.
+    pub(super) async fn insert(&mut self, token: &str, rows: &mut [&mut Row]) -> Result<Landed, Stop> {
         let mut pause = PAUSE.0;
         // How often all of it came too late; and whether nobody knows what an attempt has left behind: then only the same
         // rows under the same token can make it whole.
         let (mut late, mut is_unsure) = (0, false);
+        let mut block = self.encode(rows)?;
         loop {
-            let lease = self.lease_until().await?;
-            let error = match self.sink.insert(&Insert { token, block }, lease).await {
+            let (lease, has_erased) = self.lease_of(rows).await?;
+            if has_erased {
+                block = self.encode(rows)?;
+            }
+            let insert = Insert { token, block: &block };
+            let error = match self.sink.insert(&insert, lease).await {
                 Ok(()) => return Ok(Landed::Once),
                 Err(error) => error,
             };
             match error.fault() {
                 Fault::Stop => return Err(Stop::Sink("inserting", error)),
                 Fault::LeaseExpired => late += 1,
-                Fault::Retry => is_unsure = true,
+                Fault::Retry | Fault::Elsewhere => is_unsure = true,
             }
             if late >= 2 && !is_unsure && rows.len() > 1 {
                 return Ok(Landed::TooLate);
@@ -50,29 +56,36 @@ impl Loader {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
             self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
-            if error.code().is_none() && self.has_landed(token, lease, rows).await? {
+            // Whatever an endpoint said of it: it is not tried at another one before it has been looked for.
+            let has_moved = error.code().is_some() && lease.is_elsewhere(&self.state.clock);
+            if (error.is_unsure() || has_moved) && self.has_landed(token, &lease, rows).await? {
                 return Ok(Landed::Once);
             }
         }
     }
 
-    /// Until when, by the server's clock, rows may come: a lease after a moment at which the partition was ours.
-    async fn lease_until(&mut self) -> Result<i64, Stop> {
-        if self.state.clock.is_old() {
-            self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
-        }
-        let from = match &mut self.standing {
+    /// Until when, by the server's clock, rows may come: a lease after a moment at which the partition was ours and nothing
+    /// was ordered about the rows that is not done. Says whether rows were erased for that.
+    ///
+    /// Whoever orders an erasure waits for [`RENEWAL`](crate::orders::RENEWAL) and a lease before rows are looked for: by
+    /// then whatever was sent without knowing of it has landed, or never will.
+    async fn lease_of(&mut self, rows: &mut [&mut Row]) -> Result<(Lease, bool), Stop> {
+        let owned = match &mut self.standing {
             Some(standing) => standing.proven(self.lease / 4).await?,
             None => Instant::now(),
         };
-        let lease = i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX / 2);
-        Ok(self.state.clock.at(from).saturating_add(lease))
+        self.renew_orders().await?;
+        let has_erased = self.erase_named(rows.iter_mut().map(|row| &mut **row));
+        let from = self.state.orders.good_until().map_or(owned, |until| owned.min(until));
+        if self.state.clock.is_old(&self.sink) {
+            self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
+        }
+        Ok((self.state.clock.lease(from, self.lease), has_erased))
     }
 
     /// After an insert whose fate is unknown: once its lease has run out and nothing of it runs, whether its rows are there.
-    async fn has_landed(&self, token: &str, lease: i64, rows: &[&Row]) -> Result<bool, Stop> {
-        let left = lease.saturating_sub(self.state.clock.now());
-        tokio::time::sleep(Duration::from_micros(u64::try_from(left).unwrap_or(0))).await;
+    async fn has_landed(&self, token: &str, lease: &Lease, rows: &[&mut Row]) -> Result<bool, Stop> {
+        tokio::time::sleep(lease.left(&self.state.clock)).await;
         persist("ending an insert", || self.sink.end_inserts(token)).await?;
         let offsets = || rows.iter().map(|row| row.offset);
         let (Some(first), Some(last)) = (offsets().min(), offsets().max()) else {

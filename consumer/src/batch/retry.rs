@@ -12,7 +12,6 @@ use crate::record::Record;
 use crate::redaction::{self, Body};
 use crate::rows::{Row, Verdict};
 use crate::sessions::{Event, Place, Sessions};
-use crate::sink::Block;
 use crate::stop::{Stop, persist};
 
 impl Loader {
@@ -65,13 +64,10 @@ impl Loader {
             }
         };
         let session = self.session_at(&record).await?;
-        let row = self.late_row(record, verdict, session, is_loaded).await?;
+        let mut row = self.late_row(record, verdict, session, is_loaded).await?;
         if !is_loaded {
-            let mut bytes = Vec::new();
-            row.encode(&self.origin, &mut bytes);
-            let block = Block::new(&bytes, 1).map_err(|error| Stop::Sink("compressing rows", error))?;
             let token = format!("{}retry/{offset}", token_prefix(&self.origin));
-            while self.insert(&token, &block, &[&row]).await? == Landed::TooLate {}
+            while self.insert(&token, &mut [&mut row]).await? == Landed::TooLate {}
         }
         self.publish(&[row], &[]).await?;
         Ok("loaded")

@@ -40,6 +40,7 @@ migrations!(
     9 "009_retries.sql",
     10 "010_tokens.sql",
     11 "011_browser_sessions.sql",
+    12 "012_withheld.sql",
 );
 
 /// Why the database could not be brought to this version.

@@ -5,10 +5,9 @@ use super::{CleanFrame, Fate};
 impl CleanFrame {
     /// Takes away whatever says who somebody was or what they did, with the salts. What is left keeps the frame's place:
     /// numbers, sizes, times, commitments and hashes, so that the chain of its segment still holds.
-    #[must_use]
-    pub fn erase(self) -> Self {
-        let frame = self.frame;
-        Self {
+    pub fn erase(&mut self) {
+        let frame = std::mem::take(&mut self.frame);
+        *self = Self {
             frame: Frame {
                 // Made of the caller's identity without a salt: who knows it could look for it.
                 session_key: SessionKey::default(),
@@ -33,6 +32,6 @@ impl CleanFrame {
             tokens: Vec::new(),
             salts: (None, None),
             direct_masked: true,
-        }
+        };
     }
 }

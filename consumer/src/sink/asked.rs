@@ -4,7 +4,6 @@ use serde::Deserialize;
 use tapedeck_schemas::{Digest, Direction, SessionKey};
 use uuid::Uuid;
 
-use super::error::timed;
 use super::past::{LATEST, SLACK, portions};
 use super::pieces::{before, bind, digests, texts};
 use super::{Sink, SinkError};
@@ -53,7 +52,7 @@ impl Sink {
                 texts(ids.into_iter())
             );
             let query = bind(self.client().query(&sql), origin).fetch_all::<RequestRow>();
-            found.extend(timed(query).await?.into_iter().map(|row| RestoredRequest {
+            found.extend(self.timed(query).await?.into_iter().map(|row| RestoredRequest {
                 key: SessionKey(Digest(row.session_key)),
                 session: row.session,
                 direction: if row.is_to_client {

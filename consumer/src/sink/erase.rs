@@ -2,7 +2,6 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::timed;
 use super::orders::not_held;
 use super::pieces::literal;
 use super::{Sink, SinkError};
@@ -62,7 +61,7 @@ impl Sink {
         let query = self.client().query(sql).bind(erasure.id.to_string());
         let query = query.bind(&erasure.tenant).bind(&erasure.issuer).bind(&erasure.subject);
         let query = query.bind(erasure.before).bind(honoured_until).bind(reason).bind(by);
-        timed(query.bind(erasure.before).bind(receipt).execute()).await
+        self.timed(query.bind(erasure.before).bind(receipt).execute()).await
     }
 
     /// Where the records are that an erasure is about.
@@ -87,7 +86,8 @@ impl Sink {
              max(kafka_offset) AS last, count() AS frames FROM frames WHERE {condition} \
              GROUP BY topic, partition ORDER BY topic, partition"
         );
-        timed(self.client().query_raw(&sql).fetch_all::<LoadedPlace>()).await
+        self.timed(self.client().query_raw(&sql).fetch_all::<LoadedPlace>())
+            .await
     }
 
     /// How many rows of an erasure's subject a hold keeps.
@@ -184,7 +184,7 @@ impl Sink {
         let sql = "INSERT INTO access_log (subject, role, action, outcome, reason, object, rows, user_agent) \
              SELECT ?, 'administrator', ?, 'allowed', ?, ?, ?, 'tapedeck-consumer'";
         let query = self.client().query(sql).bind(by).bind(action).bind(reason);
-        timed(query.bind(id.to_string()).bind(rows).execute()).await
+        self.timed(query.bind(id.to_string()).bind(rows).execute()).await
     }
 
     async fn count(&self, table: &str, condition: &str) -> Result<u64, SinkError> {
@@ -193,7 +193,7 @@ impl Sink {
     }
 
     async fn number(&self, sql: &str) -> Result<u64, SinkError> {
-        timed(self.client().query_raw(sql).fetch_one::<u64>()).await
+        self.timed(self.client().query_raw(sql).fetch_one::<u64>()).await
     }
 
     async fn mutate(&self, sql: &str) -> Result<(), SinkError> {

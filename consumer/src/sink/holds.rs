@@ -1,6 +1,5 @@
 use uuid::Uuid;
 
-use super::error::timed;
 use super::orders::not_held;
 use super::{Sink, SinkError};
 use crate::orders::{Hold, Scope};
@@ -21,7 +20,7 @@ impl Sink {
              SELECT toUUID(?), ?, ?, ?, toUUID(?), ?, ?, now64(6)";
         let query = self.client().query(sql).bind(hold.id.to_string());
         let query = query.bind(tenant).bind(issuer).bind(subject).bind(session.to_string());
-        timed(query.bind(&hold.reason).bind(by).execute()).await
+        self.timed(query.bind(&hold.reason).bind(by).execute()).await
     }
 
     /// Copies what is loaded already, and says how many frames of it are held now. Once or several times is the same.
@@ -40,7 +39,7 @@ impl Sink {
         // As long as it takes: a tenant's whole past may be copied.
         copy.execute().await?;
         let count = format!("SELECT count() FROM frames_held FINAL WHERE {scope}");
-        timed(self.client().query_raw(&count).fetch_one::<u64>()).await
+        self.timed(self.client().query_raw(&count).fetch_one::<u64>()).await
     }
 
     /// Notes that a hold is released. False: there is none of that id, or it was released before.
@@ -52,7 +51,8 @@ impl Sink {
         if active {
             let sql = "INSERT INTO holds SELECT hold_id, tenant, issuer, subject, session_id, reason, placed_by, placed, \
                  now64(6), ? FROM active_holds WHERE hold_id = toUUID(?)";
-            timed(self.client().query(sql).bind(by).bind(hold.to_string()).execute()).await?;
+            self.timed(self.client().query(sql).bind(by).bind(hold.to_string()).execute())
+                .await?;
         }
         Ok(active)
     }
@@ -72,6 +72,6 @@ impl Sink {
         let delete = self.client().query_raw(&delete).with_setting("mutations_sync", "2");
         delete.execute().await?;
         let count = "SELECT count() FROM frames_held FINAL";
-        timed(self.client().query(count).fetch_one::<u64>()).await
+        self.timed(self.client().query(count).fetch_one::<u64>()).await
     }
 }

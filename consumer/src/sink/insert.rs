@@ -5,7 +5,7 @@ use lz4_flex::frame::FrameEncoder;
 use uuid::Uuid;
 
 use super::error::timed;
-use super::{Sink, SinkError};
+use super::{Lease, Sink, SinkError};
 use crate::rows;
 
 /// Bytes handed to the connection at once.
@@ -54,18 +54,17 @@ pub struct Insert<'a> {
 }
 
 impl Sink {
-    /// One attempt, which inserts all or, if ClickHouse comes to the rows only at `lease` or later (its own clock,
-    /// microseconds since 1970), nothing.
+    /// One attempt, at the lease's endpoint, which inserts all or, if ClickHouse comes to the rows only after the lease, nothing.
     ///
     /// # Errors
-    /// Whatever ClickHouse or the way to it says. Unless it says that the lease had run out, rows may have been inserted,
-    /// or may yet be until then.
-    pub async fn insert(&self, insert: &Insert<'_>, lease: i64) -> Result<(), SinkError> {
+    /// Whatever ClickHouse or the way to it says; [`SinkError::is_unsure`] says of which rows may have been inserted, or may
+    /// yet be until the lease is over. By then another endpoint may be the current one.
+    pub async fn insert(&self, insert: &Insert<'_>, lease: Lease) -> Result<(), SinkError> {
         // The unique end makes every attempt's query its own; the beginning lets a new owner find what still runs.
         let query_id = format!("{}/{}", insert.token, Uuid::now_v7().simple());
-        let mut attempt = self
-            .loading
-            .insert_formatted_with(statement(lease))
+        let mut attempt = self.loading.all()[lease.endpoint]
+            .client()
+            .insert_formatted_with(statement(lease.until))
             .with_setting("query_id", query_id)
             .with_setting("insert_deduplicate", "1")
             .with_setting("insert_deduplication_token", insert.token)
@@ -75,19 +74,22 @@ impl Sink {
             // Sessions of many weeks in one batch are no reason to refuse it for ever.
             .with_setting("max_partitions_per_insert_block", "0")
             .with_setting("input_format_parallel_parsing", "0")
+            // What a server without Keeper goes on trying by itself would land after its lease. We try again.
+            .with_setting("insert_keeper_max_retries", "0")
             .with_setting("max_insert_threads", "1")
             .with_setting("max_insert_block_size", ONE_BLOCK_ROWS)
             .with_setting("max_insert_block_size_bytes", ONE_BLOCK_BYTES)
             .with_setting("min_insert_block_size_rows", ONE_BLOCK_ROWS)
             .with_setting("min_insert_block_size_bytes", ONE_BLOCK_BYTES);
-        timed(async {
+        let sent = async {
             let mut rest = insert.block.compressed.clone();
             while !rest.is_empty() {
                 attempt.send(rest.split_to(rest.len().min(CHUNK))).await?;
             }
             attempt.end().await
-        })
-        .await
+        };
+        let sent = timed(sent, self.endpoints.request_timeout()).await;
+        self.judged(sent, lease.endpoint).await
     }
 }
 

@@ -11,7 +11,6 @@ use tapedeck_schemas::{
 };
 use uuid::Uuid;
 
-use super::error::timed;
 use super::pieces::{bind, ids, literal, partition};
 use super::{Sink, SinkError};
 use crate::rows::Origin;
@@ -99,7 +98,9 @@ impl Sink {
             "SELECT writer_id FROM writers_v WHERE {} AND last_time > settled_time",
             partition()
         );
-        let rows = timed(bind(self.client().query(&sql), origin).fetch_all::<WriterRow>()).await?;
+        let rows = self
+            .timed(bind(self.client().query(&sql), origin).fetch_all::<WriterRow>())
+            .await?;
         Ok(rows.into_iter().map(|row| row.writer_id).collect())
     }
 
@@ -132,7 +133,7 @@ impl Sink {
              GROUP BY exchange_id HAVING max(ended != '') = 0 AND notEmpty(asked)"
         );
         let query = bind(bind(self.client().query(&sql), origin), origin).fetch_all::<ExchangeRow>();
-        let mut rows = timed(query).await?;
+        let mut rows = self.timed(query).await?;
         rows.retain_mut(|row| {
             let answered = std::mem::take(&mut row.answered);
             // An error without an id is about the message as a whole.
@@ -178,7 +179,7 @@ impl Sink {
              WHERE {place} AND exchange_id IN ({list}))"
         );
         let query = bind(bind(self.client().query(&sql), origin), origin).fetch_all::<RequestRow>();
-        timed(query).await
+        self.timed(query).await
     }
 
     /// What of these exchanges was answered on another one: exchange, direction of the answer, and id.
@@ -200,7 +201,7 @@ impl Sink {
         );
         let query = bind(self.client().query(&sql), origin).fetch_all::<AnswerRow>();
         let answer = |row: AnswerRow| (row.exchange, known(&row.direction), row.rpc_id);
-        Ok(timed(query).await?.into_iter().map(answer).collect())
+        Ok(self.timed(query).await?.into_iter().map(answer).collect())
     }
 
     /// Notes that these calls' ends are unknown. Once or several times is the same.
@@ -234,7 +235,7 @@ impl Sink {
                 .with_setting("async_insert", "0")
                 .with_setting("insert_deduplication_token", token)
                 .with_setting("max_partitions_per_insert_block", "0");
-            timed(insert.execute()).await?;
+            self.timed(insert.execute()).await?;
         }
         Ok(())
     }
@@ -271,7 +272,7 @@ impl Sink {
             .with_setting("async_insert", "0")
             .with_setting("insert_deduplicate", "0")
             .with_setting("max_partitions_per_insert_block", "0");
-        timed(insert.execute()).await
+        self.timed(insert.execute()).await
     }
 
     /// Notes that a writer's goodbye or silence was acted on.
@@ -287,7 +288,7 @@ impl Sink {
             partition()
         );
         let insert = bind(self.client().query(&sql), origin).with_setting("async_insert", "0");
-        timed(insert.execute()).await
+        self.timed(insert.execute()).await
     }
 }
 

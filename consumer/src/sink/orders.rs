@@ -4,7 +4,6 @@ use clickhouse::Row;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::error::timed;
 use super::pieces::literal;
 use super::{Sink, SinkError};
 use crate::orders::{Erasure, Hold, Orders, Scope};
@@ -55,7 +54,7 @@ impl Sink {
             "SELECT erasure_id, tenant, issuer, subject, toUnixTimestamp64Micro(erased_before) AS before \
              FROM erasures FINAL WHERE {condition} ORDER BY erasure_id"
         );
-        let rows = timed(self.client().query(&sql).fetch_all::<ErasureRow>()).await?;
+        let rows = self.timed(self.client().query(&sql).fetch_all::<ErasureRow>()).await?;
         let erasure = |row: ErasureRow| Erasure {
             id: row.erasure_id,
             tenant: row.tenant,
@@ -72,7 +71,7 @@ impl Sink {
     /// As any query.
     pub async fn holds(&self) -> Result<Vec<Hold>, SinkError> {
         let sql = "SELECT hold_id, tenant, issuer, subject, session_id, reason FROM active_holds ORDER BY hold_id";
-        let rows = timed(self.client().query(sql).fetch_all::<HoldRow>()).await?;
+        let rows = self.timed(self.client().query(sql).fetch_all::<HoldRow>()).await?;
         Ok(rows.into_iter().map(HoldRow::into_hold).collect())
     }
 }

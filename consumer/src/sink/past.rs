@@ -11,7 +11,6 @@ use serde::Deserialize;
 use tapedeck_schemas::{Digest, SessionKey};
 use uuid::Uuid;
 
-use super::error::timed;
 use super::pieces::{before, bind, digests, ids, numbers};
 use super::{Sink, SinkError};
 use crate::rows::Origin;
@@ -108,7 +107,7 @@ impl Sink {
                 numbers(seqs.iter())
             );
             let query = bind(self.client().query(&sql), origin).fetch_all::<PlaceRow>();
-            for row in timed(query).await? {
+            for row in self.timed(query).await? {
                 // What the product of segments and numbers names besides belongs to another portion, or to nobody.
                 if portion.binary_search(&(row.segment, row.seq)).is_ok() {
                     found.entry((row.segment, row.seq)).or_default().push(Digest(row.hash));
@@ -179,7 +178,7 @@ impl Sink {
             ids(segments.iter())
         );
         let query = bind(self.client().query(&sql), origin).fetch_all::<RangeRow>();
-        for row in timed(query).await? {
+        for row in self.timed(query).await? {
             found.entry(row.segment).or_default().push(row.first..=row.last);
         }
         Ok(())
@@ -212,7 +211,7 @@ impl Sink {
             opens: row.opens.then(|| (row.address, claimed(row.name))),
             asked: row.asked,
         };
-        Ok(timed(query).await?.into_iter().map(restored).collect())
+        Ok(self.timed(query).await?.into_iter().map(restored).collect())
     }
 
     /// Sessions that a condition selects; `binds_origin` if it leaves an origin of its own open.
@@ -253,7 +252,8 @@ impl Sink {
             },
             started: row.has_started.then(|| (row.started, row.address, claimed(row.name))),
         };
-        Ok(timed(query.fetch_all::<SessionRow>())
+        Ok(self
+            .timed(query.fetch_all::<SessionRow>())
             .await?
             .into_iter()
             .map(restored)

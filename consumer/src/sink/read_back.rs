@@ -1,20 +1,15 @@
 //! What the table says. It is the truth: memory is only a copy of it.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use clickhouse::Row;
 use foldhash::HashMap;
 use serde::Deserialize;
 use tapedeck_schemas::Digest;
 
-use super::error::timed;
 use super::pieces::{before, bind, from, literal};
 use super::{Sink, SinkError};
 use crate::rows::Origin;
-
-/// Between two looks at an insert that has been killed and still runs.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Offsets asked for at once. Far more than one batch, so that an owner that takes over asks once; where an operator has set
 /// the group's offset back, all of the past must not be held in memory.
@@ -97,24 +92,6 @@ struct OffsetRow {
 }
 
 impl Sink {
-    /// Ends whatever insert of this partition still runs, and waits until none does. An insert whose rows have not
-    /// arrived cannot be seen here: that is what the lease is for.
-    ///
-    /// # Errors
-    /// As any statement.
-    pub async fn end_inserts(&self, prefix: &str) -> Result<(), SinkError> {
-        loop {
-            let count = "SELECT count() FROM system.processes WHERE startsWith(query_id, ?)";
-            let running = timed(self.client().query(count).bind(prefix).fetch_one::<u64>()).await?;
-            if running == 0 {
-                return Ok(());
-            }
-            let kill = "KILL QUERY WHERE startsWith(query_id, ?) SYNC";
-            timed(self.client().query(kill).bind(prefix).execute()).await?;
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    }
-
     /// The offsets from `offset` on that are in the table: the first 200,000 of them.
     ///
     /// # Errors
@@ -125,7 +102,7 @@ impl Sink {
             from(offset)
         );
         let query = bind(self.client().query(&sql), origin).fetch_all::<OffsetRow>();
-        let rows = timed(query).await?;
+        let rows = self.timed(query).await?;
         let last = rows.last().filter(|_| rows.len() == PAGE);
         Ok(Loaded {
             known_to: last.map_or(i64::MAX, |last| last.kafka_offset + 1),
@@ -146,7 +123,8 @@ impl Sink {
             before(offset)
         );
         let query = bind(self.client().query(&sql), origin).fetch_optional::<OffsetRow>();
-        Ok(timed(query)
+        Ok(self
+            .timed(query)
             .await?
             .map(|row| (row.kafka_offset, Digest(row.frame_hash))))
     }
@@ -164,7 +142,7 @@ impl Sink {
              FROM frames WHERE {rows}) WHERE next != o + 1 AND next != o ORDER BY o LIMIT 1"
         );
         let query = bind(self.client().query(&sql), origin).fetch_optional::<i64>();
-        timed(query).await
+        self.timed(query).await
     }
 
     /// Aggregates rows again: their insert may have been cut off between `frames` and a materialized view. Views keep
@@ -199,9 +177,9 @@ impl Sink {
             literal(&format!("{}.frames", self.database)),
             literal(condition)
         );
-        for (view, target, select) in timed(query.fetch_all::<(String, String, String)>()).await? {
+        for (view, target, select) in self.timed(query.fetch_all::<(String, String, String)>()).await? {
             let query = self.client().query(columns).bind(&self.database).bind(&view);
-            let columns = timed(query.fetch_all::<String>()).await?.join(", ");
+            let columns = self.timed(query.fetch_all::<String>()).await?.join(", ");
             // Into the view's target: an insert into the view itself converts no types. The statement comes from the
             // database as it is: a question mark in it is no parameter.
             let sql = format!("INSERT INTO {target} ({columns}) {select}");
@@ -212,7 +190,7 @@ impl Sink {
                 .with_setting("insert_deduplicate", "0")
                 .with_setting("max_partitions_per_insert_block", "0")
                 .execute();
-            timed(insert).await?;
+            self.timed(insert).await?;
         }
         Ok(())
     }
@@ -228,7 +206,7 @@ impl Sink {
             .bind(*lost.start())
             .bind(*lost.end())
             .bind(reason);
-        timed(query.execute()).await
+        self.timed(query.execute()).await
     }
 }
 

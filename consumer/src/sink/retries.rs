@@ -5,7 +5,6 @@ use serde::Deserialize;
 use tapedeck_schemas::SessionKey;
 use uuid::Uuid;
 
-use super::error::timed;
 use super::pieces::{bind, partition};
 use super::{Sink, SinkError};
 use crate::rows::Origin;
@@ -30,7 +29,8 @@ impl Sink {
              ORDER BY kafka_offset LIMIT {AT_ONCE}",
             partition()
         );
-        timed(bind(self.client().query(&sql), origin).fetch_all::<i64>()).await
+        self.timed(bind(self.client().query(&sql), origin).fetch_all::<i64>())
+            .await
     }
 
     /// Whether an offset has the stub of a record that could not be read, and whether it has the row of a frame.
@@ -43,7 +43,8 @@ impl Sink {
              WHERE {} AND kafka_offset = {offset}",
             partition()
         );
-        timed(bind(self.client().query(&sql), origin).fetch_one::<(bool, bool)>()).await
+        self.timed(bind(self.client().query(&sql), origin).fetch_one::<(bool, bool)>())
+            .await
     }
 
     /// The session that rows of an exchange are in, wherever they are in the log; `None` where there is no row of it.
@@ -63,7 +64,7 @@ impl Sink {
             key.0
         );
         let query = bind(self.client().query(&sql), origin).fetch_optional::<SessionRow>();
-        Ok(timed(query).await?.map(|row| row.session))
+        Ok(self.timed(query).await?.map(|row| row.session))
     }
 
     /// Notes what became of the requests for an offset, and in `deadletters` whether its record is loaded now. Once or
@@ -76,7 +77,7 @@ impl Sink {
             let sql = "INSERT INTO deadletters (kafka_source, kafka_topic, kafka_partition, kafka_offset, retried) \
                  SELECT ?, ?, ?, ?, now64(6)";
             let insert = bind(self.client().query(sql), origin).bind(offset);
-            timed(insert.with_setting("async_insert", "0").execute()).await?;
+            self.timed(insert.with_setting("async_insert", "0").execute()).await?;
         }
         let sql = format!(
             "INSERT INTO deadletter_retries (kafka_source, kafka_topic, kafka_partition, kafka_offset, requested, \
@@ -85,6 +86,6 @@ impl Sink {
             partition()
         );
         let insert = bind(self.client().query(&sql).bind(outcome), origin);
-        timed(insert.with_setting("async_insert", "0").execute()).await
+        self.timed(insert.with_setting("async_insert", "0").execute()).await
     }
 }

@@ -106,6 +106,11 @@ async fn every_call_has_its_answer_and_its_outcome_wherever_they_came() {
         ["answered aborted 200 0 0", "answered answered 200 0 0"]
     );
     assert_eq!(
+        row("rule = 'answer_withheld'").await,
+        ["aborted aborted 200 0 0"],
+        "on record, and given to nobody"
+    );
+    assert_eq!(
         case.number("SELECT max(answer_bytes) FROM calls_v").await,
         1_200_013,
         "all parts of it"

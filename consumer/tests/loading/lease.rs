@@ -1,6 +1,6 @@
 //! An insert that ClickHouse comes to after its lease inserts nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tapedeck_consumer::batch::token_prefix;
 use tapedeck_consumer::record::Record;
@@ -92,11 +92,12 @@ async fn a_body_that_arrives_after_the_lease_inserts_nothing_and_the_same_token_
         token: &token,
         block: &block,
     };
-    let expired = case.sink.insert(&insert, clock.now()).await.expect_err("too late");
+    let over = clock.lease(Instant::now(), Duration::ZERO);
+    let expired = case.sink.insert(&insert, over).await.expect_err("too late");
     assert_eq!(expired.fault(), Fault::LeaseExpired);
     assert_eq!(case.number(ROWS).await, 0);
     for _ in 0..2 {
-        let lease = clock.now() + 30_000_000;
+        let lease = clock.lease(Instant::now(), Duration::from_secs(30));
         case.sink.insert(&insert, lease).await.expect("inserted");
         assert_eq!(case.number(ROWS).await, COUNT as i64);
     }

@@ -1,7 +1,9 @@
 //! Loading, on a real broker and a real ClickHouse.
 
 mod calls;
+mod endpoints;
 mod frames;
+mod front;
 mod hostile;
 mod lease;
 mod migrations;

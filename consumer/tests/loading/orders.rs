@@ -9,10 +9,10 @@ use crate::recording;
 use crate::stack::Case;
 
 /// What tells who somebody was or what they did.
-const TRACES: &str = "SELECT toInt64(count()) FROM frames WHERE subject != '' OR payload != '' OR rpc_name != '' OR client_address != '' \
+pub(crate) const TRACES: &str = "SELECT toInt64(count()) FROM frames WHERE subject != '' OR payload != '' OR rpc_name != '' OR client_address != '' \
     OR payload_salt != toFixedString('', 32) OR metadata_salt != toFixedString('', 32) OR session_key != toFixedString('', 32)";
 
-fn request() -> Request {
+pub(crate) fn request() -> Request {
     Request {
         tenant: String::new(),
         issuer: "https://idp".to_owned(),

@@ -45,7 +45,7 @@ fn end(proxy: &Proxy, exchange: Uuid, end: End, rpc: Option<Rpc>) -> Frame {
 
 /// The calls of a recording, by what became of them: outcome and how many. `unknown` only once its writer is settled.
 pub(crate) const OUTCOMES: &[(&str, i64)] = &[
-    ("aborted", 3),
+    ("aborted", 4),
     ("answered", 8),
     ("error", 5),
     ("open", 1),
@@ -64,6 +64,7 @@ pub(crate) fn record(proxy: &mut Proxy) -> Uuid {
     batches(proxy);
     answers_elsewhere(proxy);
     withheld(proxy);
+    withheld_in_a_stream(proxy);
     large(proxy);
     one_token_in_two_places(proxy);
     let gap = Frame {
@@ -243,6 +244,25 @@ fn withheld(proxy: &mut Proxy) {
     proxy.request(exchange, "tools/call", "{}");
     let aborted = rpc(RpcKind::None, Some("tools/call"), Some("1"), Some("echo"));
     let aborted = end(proxy, exchange, End::Aborted, Some(aborted));
+    proxy.seal(aborted, None);
+}
+
+/// An answer in a stream, whose frame ends nothing, that was on record by the time its client was refused it.
+fn withheld_in_a_stream(proxy: &mut Proxy) {
+    let exchange = Uuid::now_v7();
+    proxy.request(exchange, "tools/call", "{}");
+    let answer = rpc(RpcKind::Response, Some("tools/call"), Some("1"), Some("echo"));
+    let answer = message(proxy, exchange, Direction::ToClient, answer);
+    proxy.seal(answer, Some(b"{}"));
+    let asked = rpc(RpcKind::None, Some("tools/call"), Some("1"), Some("echo"));
+    let aborted = Frame {
+        decision: Some(Decision {
+            rule: "answer_withheld".to_owned(),
+            action: "end".to_owned(),
+            approval_id: None,
+        }),
+        ..end(proxy, exchange, End::Aborted, Some(asked))
+    };
     proxy.seal(aborted, None);
 }
 

@@ -1,6 +1,7 @@
 //! What is written is what comes back, to the byte.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -264,7 +265,8 @@ async fn rows_come_back_as_they_were_encoded() {
     let mut encoded = Vec::new();
     rows.iter().for_each(|row| row.encode(&case.origin(), &mut encoded));
     let block = Block::new(&encoded, rows.len()).expect("compressed");
-    let lease = ServerClock::ask(&case.sink).await.expect("a clock").now() + 30_000_000;
+    let clock = ServerClock::ask(&case.sink).await.expect("a clock");
+    let lease = clock.lease(Instant::now(), Duration::from_secs(30));
     let insert = Insert {
         token: "row-bytes",
         block: &block,

@@ -18,6 +18,7 @@ use tapedeck_consumer::rows::Origin;
 use tapedeck_consumer::rules::Rules;
 use tapedeck_consumer::service::{self, ServiceError};
 use tapedeck_consumer::sink::Sink;
+use tapedeck_consumer::telemetry::Traces;
 use tapedeck_dev::broker::{Broker, BrokerKind};
 use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind};
 use tapedeck_dev::folder::{Folder, Run, Site};
@@ -104,7 +105,7 @@ impl Case {
             stack.clickhouse.url(),
         );
         let config = tapedeck_config::read_text("test.toml", &text, Config::build).expect("a right configuration");
-        let sink = Sink::new(&config.clickhouse);
+        let sink = Sink::new(&config.clickhouse).expect("a way to ClickHouse");
         migrate_database(sink.client(), &name)
             .await
             .expect("the database is migrated");
@@ -175,6 +176,7 @@ impl Case {
             publisher: publisher.expect("a producer"),
             rules: Rules::fixed(Redactor::new(tapedeck_redact::Config::default()).expect("rules")),
             metrics: std::sync::Arc::default(),
+            traces: Traces::default(),
             lease: self.config.lease,
             idle: self.config.idle,
             retention: self.config.retention.clone(),

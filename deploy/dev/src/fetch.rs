@@ -1,4 +1,4 @@
-//! Installs pinned parts through the ordinary package clients: npm, Maven and cargo.
+//! Installs pinned parts through the ordinary package clients: npm, Maven, pip, cargo and Go.
 //!
 //! What is installed is pinned by files in this crate's folder and verified by the clients: npm against the checksums of
 //! `package-lock.json`, Maven against the repository's checksums, cargo against those of the package's own lock file.
@@ -298,6 +298,46 @@ pub async fn program(
     // Only space, a gigabyte of it. Every time, since an install may have been killed before it was gone.
     let _ = fs::remove_dir_all(folder.build(&part));
     Ok(place)
+}
+
+/// Builds the Go program in `deploy/dev/RECIPE`, of the modules that its `go.sum` pins. Returns the folder that holds it, by the
+/// recipe's name. `version` is for people; `go.mod` decides.
+///
+/// # Errors
+/// When Go fails, or the folder cannot be used.
+pub async fn go(folder: &Folder, recipe: &str, version: &str, progress: &dyn Progress) -> Result<PathBuf, FetchError> {
+    const FILES: [&str; 3] = ["go.mod", "go.sum", "main.go"];
+    let source = folder.workspace().join("deploy/dev").join(recipe);
+    let mut pinned = Vec::new();
+    for name in FILES {
+        pinned.extend(read(&source.join(name))?);
+    }
+    let part = Part {
+        name: recipe,
+        version,
+        recipe: &pinned,
+    };
+    let vacancy = match folder.part(&part, progress).await? {
+        Slot::Installed(path) => return Ok(path),
+        Slot::Vacant(vacancy) => vacancy,
+    };
+    prerequisites::check(&[Prerequisite::Go])?;
+    progress.report(Step::Installing {
+        part: recipe,
+        what: "built by Go, which takes a minute or two, once",
+    });
+    for name in FILES {
+        copy(&source.join(name), &vacancy.path().join(name))?;
+    }
+    let launch = Launch::new("go build", "go", vacancy.log())
+        .current_dir(vacancy.path())
+        .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false"])
+        .args(["-ldflags", "-s -w", "-o", recipe, "."])
+        // What is installed, or an error: no toolchain is fetched behind anybody's back.
+        .env("GOTOOLCHAIN", "local")
+        .env("CGO_ENABLED", "0");
+    complete(&launch, recipe, BUILD).await?;
+    Ok(vacancy.seal()?)
 }
 
 async fn complete(launch: &Launch, part: &str, within: Duration) -> Result<(), FetchError> {

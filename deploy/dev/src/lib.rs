@@ -14,6 +14,7 @@ pub mod broker;
 mod cargo;
 pub mod chromium;
 pub mod clickhouse;
+pub mod collector;
 pub mod fetch;
 pub mod folder;
 pub mod identity;

@@ -16,6 +16,8 @@ pub enum Prerequisite {
     Npm,
     /// Python 3.10 or newer with pip: runs the server of the conformance tests.
     Python,
+    /// Go 1.26 or newer: builds the OpenTelemetry collector.
+    Go,
     /// A C compiler: builds librdkafka and the embedded broker's SQLite.
     CCompiler,
     /// make: builds librdkafka.
@@ -88,6 +90,7 @@ impl Prerequisite {
             Self::Node => "Node.js 20 or newer (`node`)",
             Self::Npm => "npm (`npm`)",
             Self::Python => "Python 3.10 or newer with pip (`python3 -m pip`)",
+            Self::Go => "Go 1.26 or newer (`go`)",
             Self::CCompiler => "a C compiler (`cc`)",
             Self::Make => "make (`make`)",
             Self::OpenSsl => "OpenSSL's headers, found by pkg-config",
@@ -101,6 +104,7 @@ impl Prerequisite {
             Self::Node => "package nodejs where it is new enough, or https://nodejs.org",
             Self::Npm => "package npm; it comes with Node.js from https://nodejs.org",
             Self::Python => "packages python3 and python3-pip, or https://www.python.org",
+            Self::Go => "package golang-go where it is new enough, or https://go.dev",
             Self::CCompiler => "package gcc",
             Self::Make => "package make",
             Self::OpenSsl => "packages libssl-dev and pkg-config",
@@ -114,6 +118,7 @@ impl Prerequisite {
             Self::Node => "nodejs",
             Self::Npm => "npm",
             Self::Python => "python3-pip",
+            Self::Go => "golang-go",
             Self::CCompiler => "gcc",
             Self::Make => "make",
             Self::OpenSsl => "libssl-dev pkg-config",
@@ -127,6 +132,7 @@ impl Prerequisite {
             Self::Maven => present("mvn", &["--version"]),
             Self::Npm => present("npm", &["--version"]),
             Self::Python => versioned("python3", &["-m", "pip", "--version"], 10, python_minor),
+            Self::Go => versioned("go", &["version"], 26, go_minor),
             Self::CCompiler => present("cc", &["--version"]),
             Self::Make => present("make", &["--version"]),
             Self::OpenSsl => present("pkg-config", &["--exists", "openssl"]),
@@ -201,6 +207,12 @@ fn python_minor(said: &str) -> Option<u32> {
     version.split_once(')')?.0.parse().ok()
 }
 
+/// `go version go1.26.8 linux/amd64` is 26.
+fn go_minor(said: &str) -> Option<u32> {
+    let (_, version) = said.split_once("go1.")?;
+    version.split(['.', ' ', '-', 'r']).next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +232,8 @@ mod tests {
         assert_eq!(java_major("command not understood"), None);
         assert_eq!(node_major("v20.20.2\n"), Some(20));
         assert_eq!(node_major("20.20.2"), None);
+        assert_eq!(go_minor("go version go1.26.8 linux/amd64"), Some(26));
+        assert_eq!(go_minor("go version go1.27rc1 linux/amd64"), Some(27));
         assert_eq!(python_minor("pip 23.2.1 from /usr/lib/pip (python 3.11)\n"), Some(11));
         assert_eq!(python_minor("pip 20.3.4 from /usr/lib/pip (python 2.7)"), None);
     }

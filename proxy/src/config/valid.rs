@@ -14,7 +14,7 @@ use url::Url;
 
 use super::raw::{RawConfig, RawSpool};
 use super::{
-    Audience, Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, Target, clients, dpop, sessions, telemetry,
+    Audience, Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, Target, clients, dpop, sessions,
 };
 use crate::spool::SpoolSettings;
 
@@ -164,7 +164,7 @@ impl Config {
         let tag_keys = sessions::tag_keys(raw.tag_keys, &mut warnings);
 
         let limits = Limits::build(raw.limits, reader);
-        let traces = telemetry::traces(raw.otlp, reader);
+        let traces = tapedeck_otlp::endpoint(raw.otlp, reader);
         let issuers: Vec<Option<Issuer>> = raw.issuers.into_iter().map(|raw| Issuer::build(raw, reader)).collect();
         if issuers.is_empty() {
             reader.problem(

@@ -1,18 +1,13 @@
 //! The spans of one exchange.
 
-use std::collections::HashMap;
 use std::time::SystemTime;
 
 use http::HeaderValue;
-use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, Span};
+use tapedeck_otlp::span::{attributes, name, parent, traceparent};
 use tapedeck_schemas::{End, Frame, Rpc};
-
-/// The longest text of a client's in an attribute, in bytes: ids and names may be as long as bodies.
-const LONGEST: usize = 128;
 
 /// What a collector learns of one exchange. Does nothing where traces are off.
 #[derive(Debug, Default)]
@@ -55,6 +50,11 @@ impl ExchangeTrace {
         on.server = Some(span.start_with_context(&on.tracer, &parent));
     }
 
+    /// The exchange's own span as others name it (W3C Trace Context).
+    pub(crate) fn traceparent(&self) -> Option<String> {
+        traceparent(self.0.as_ref()?.server.as_ref()?.span_context())
+    }
+
     /// The target is asked now. Gives what it is told as its parent (W3C Trace Context).
     pub(crate) fn forwards(&mut self, common: &Frame, rpc: Option<&Rpc>) -> Option<HeaderValue> {
         let on = self.0.as_mut()?;
@@ -65,11 +65,9 @@ impl ExchangeTrace {
             .with_kind(SpanKind::Client)
             .with_attributes([KeyValue::new("server.address", common.target.clone())])
             .start_with_context(&on.tracer, &server);
-        let context = Context::new().with_remote_span_context(span.span_context().clone());
+        let told = traceparent(span.span_context());
         on.client = Some(span);
-        let mut fields = HashMap::new();
-        TraceContextPropagator::new().inject_context(&context, &mut fields);
-        HeaderValue::from_str(fields.get("traceparent")?).ok()
+        HeaderValue::from_str(&told?).ok()
     }
 
     /// The target's answer has begun.
@@ -128,53 +126,4 @@ impl ExchangeTrace {
             change(span);
         }
     }
-}
-
-/// The client's span, where it names one (W3C Trace Context, section 3.2). What is none is ignored.
-fn parent(traceparent: Option<&str>) -> Context {
-    let fields: HashMap<String, String> = traceparent
-        .map(|value| ("traceparent".to_owned(), value.to_owned()))
-        .into_iter()
-        .collect();
-    TraceContextPropagator::new().extract_with_context(&Context::new(), &fields)
-}
-
-/// As OpenTelemetry's conventions for MCP have it: the method, and the tool where there is one.
-fn name(common: &Frame, rpc: Option<&Rpc>) -> String {
-    let method = rpc.and_then(|rpc| rpc.method.as_deref());
-    match (method, tool(rpc)) {
-        (Some(method), Some(tool)) => format!("{} {tool}", cut(method)),
-        (Some(method), None) => cut(method).to_owned(),
-        (None, _) => common.http.method.clone().unwrap_or_else(|| "HTTP".to_owned()),
-    }
-}
-
-fn tool(rpc: Option<&Rpc>) -> Option<&str> {
-    rpc.filter(|rpc| rpc.method.as_deref() == Some("tools/call"))
-        .and_then(|rpc| rpc.name.as_deref())
-        .map(cut)
-}
-
-fn attributes(common: &Frame, rpc: Option<&Rpc>) -> Vec<KeyValue> {
-    let mut all = vec![
-        KeyValue::new("tapedeck.exchange.id", common.exchange_id.to_string()),
-        KeyValue::new("tapedeck.target", common.target.clone()),
-        KeyValue::new("network.protocol.name", common.protocol.transport.clone()),
-    ];
-    let mut add = |name: &'static str, value: Option<&str>| {
-        all.extend(value.map(|value| KeyValue::new(name, cut(value).to_owned())));
-    };
-    let session = common.session_id.map(|session| session.to_string());
-    add("http.request.method", common.http.method.as_deref());
-    add("mcp.session.id", session.as_deref());
-    add("mcp.protocol.version", common.protocol.revision.as_deref());
-    add("mcp.method.name", rpc.and_then(|rpc| rpc.method.as_deref()));
-    add("jsonrpc.request.id", rpc.and_then(|rpc| rpc.id.as_deref()));
-    add("gen_ai.tool.name", tool(rpc));
-    add("gen_ai.operation.name", tool(rpc).map(|_| "execute_tool"));
-    all
-}
-
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LONGEST)]
 }

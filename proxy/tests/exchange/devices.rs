@@ -99,6 +99,16 @@ async fn a_token_that_is_bound_to_a_certificate_is_good_over_its_connections_and
     assert_eq!(rules(&frames), ["other_certificate", "other_certificate"]);
     let shown = format!("x5t#S256:{}", thumbprint(&theirs.certificate));
     assert_eq!(shown_keys(&frames), [Some(shown.as_str()), Some(shown.as_str()), None]);
+    // Of who was refused there is no name, and the certificate where there was one.
+    let refused: Vec<_> = of_kind(&frames, Kind::Refused)
+        .into_iter()
+        .map(|frame| frame.principal.as_deref().cloned())
+        .collect();
+    let holder = tapedeck_schemas::Principal {
+        key_thumbprint: Some(shown),
+        ..tapedeck_schemas::Principal::default()
+    };
+    assert_eq!(refused, [None, Some(holder)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

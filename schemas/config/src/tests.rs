@@ -162,6 +162,39 @@ fn paths_start_at_the_file_and_a_secret_loses_one_newline() {
 }
 
 #[test]
+fn clickhouse_may_have_several_interfaces_and_times_that_fit_each_other() {
+    let read = |keys: &str| {
+        read_text("f.toml", &format!("[clickhouse]\n{keys}\n"), |root| {
+            ClickHouse::read(&root.required_section("clickhouse", "where it is")?)
+        })
+    };
+    let several = read("url = [\"https://a:1\", \"http://b:1\"]\nca_file = \"ca.pem\"\nconnect_timeout = \"1s\"");
+    let several = several.expect("the file is right");
+    assert_eq!(
+        several.urls().map(Url::as_str).collect::<Vec<_>>(),
+        ["https://a:1/", "http://b:1/"]
+    );
+    assert_eq!(
+        (several.connect_timeout, several.request_timeout),
+        (Duration::from_secs(1), Duration::from_secs(60))
+    );
+    for (keys, said) in [
+        ("url = []", "is an empty array"),
+        ("url = [\"http://a:1\", \"http://a:1/\"]", "http://a:1/ is there twice"),
+        ("url = \"http://a:1\"\nca_file = \"ca.pem\"", "every `url` is http"),
+        ("url = \"http://a:1\"\nconnect_timeout = \"1ms\"", "from 100ms to 60s"),
+        ("url = \"http://a:1\"\nrequest_timeout = \"1h\"", "from 1s to 10m"),
+        (
+            "url = \"http://a:1\"\nrequest_timeout = \"5s\"",
+            "longer than `connect_timeout`",
+        ),
+    ] {
+        let errors = read(keys).expect_err("the file is wrong").to_string();
+        assert!(errors.contains(said), "{said} is not in {errors}");
+    }
+}
+
+#[test]
 fn each_way_a_secret_can_be_missing_has_its_own_word() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = |name: &str| folder.path().join(name);

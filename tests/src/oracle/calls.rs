@@ -80,8 +80,20 @@ struct Found {
     /// 1 a result, 2 one that says isError, 3 an error.
     answer: u8,
     answered: Option<i64>,
-    /// Ends of its exchange: writer_seq, how, when, and whether the answer's own last frame says so.
-    ends: Vec<(i64, String, i64, bool)>,
+    ends: Vec<End>,
+}
+
+/// An end of its exchange.
+#[derive(Debug)]
+struct End {
+    /// `writer_seq`: of several the highest counts.
+    place: i64,
+    how: String,
+    time: i64,
+    /// The answer's own last frame says so.
+    by_answer: bool,
+    /// Its rule says that the answer was withheld.
+    withholds: bool,
 }
 
 fn calls(rows: &[Row], unknown: &[Name]) -> BTreeMap<Name, Call> {
@@ -138,8 +150,13 @@ fn calls(rows: &[Row], unknown: &[Name]) -> BTreeMap<Name, Call> {
         if !row.ended.is_empty() && (is_message || ["exchange_end", "refused"].contains(&row.kind.as_str())) {
             let of_exchange = found.iter_mut().filter(|(name, _)| name.0 == row.exchange_id);
             for (_, call) in of_exchange {
-                call.ends
-                    .push((row.writer_seq, row.ended.clone(), row.time, is_message));
+                call.ends.push(End {
+                    place: row.writer_seq,
+                    how: row.ended.clone(),
+                    time: row.time,
+                    by_answer: is_message,
+                    withholds: row.decision_rule == "answer_withheld",
+                });
                 call.call.http_status = call.call.http_status.max(row.http_status);
             }
         }
@@ -193,11 +210,10 @@ impl Found {
             answered,
             ends,
         } = self;
-        let last = ends.iter().max_by_key(|(place, ..)| *place);
-        let (place, end) = last.map_or((0, ""), |(place, end, ..)| (*place, end.as_str()));
-        let is_withheld = ends
-            .iter()
-            .any(|(before, _, _, by_answer)| *by_answer && *before < place);
+        let last = ends.iter().max_by_key(|end| end.place);
+        let (place, end) = last.map_or((0, ""), |last| (last.place, last.how.as_str()));
+        let is_withheld = ends.iter().any(|end| end.by_answer && end.place < place)
+            || (end == "aborted" && ends.iter().any(|end| end.withholds));
         let is_bad = call.http_status >= 400;
         call.outcome = match (is_withheld, answer, end) {
             (true, ..) => end,
@@ -212,7 +228,7 @@ impl Found {
         .to_owned();
         call.end = end.to_owned();
         call.is_error = u8::from(answer == 2);
-        call.finished = answered.or_else(|| ends.iter().map(|(_, _, time, _)| *time).max());
+        call.finished = answered.or_else(|| ends.iter().map(|end| end.time).max());
         call
     }
 }

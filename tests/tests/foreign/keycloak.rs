@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Value, json};
 use tapedeck_dev::keycloak::Keycloak;
-use tapedeck_dev::mcp::{Call, Caller, Visit};
+use tapedeck_dev::mcp::{Call, Caller, ProbeOptions, Visit};
 use tapedeck_tests::{AUDIENCE, Client, Deck, DeckOptions, Parts, metric_is, parts, run, target, within};
 
 use crate::authority::file;
@@ -234,6 +234,61 @@ fn a_token_that_keycloak_has_bound_to_a_key_is_good_with_a_proof_of_it_and_with_
             asked.count() >= 2,
             "the key is on record, with the request and its answer"
         );
+        Ok(())
+    })
+}
+
+/// What is exchanged is the token alone, once its holder has proved the key to the proxy: what the target sees is a bearer token
+/// for it, and no proof goes to anybody.
+#[test]
+fn a_token_that_is_bound_to_a_key_is_exchanged_for_who_proves_the_key_and_for_nobody_else() -> Result<()> {
+    run(async {
+        let parts = parts().await?;
+        let keycloak = keycloak(parts).await?;
+        let folder = tempfile::tempdir()?;
+        let probe = parts.probe(ProbeOptions::default()).await?;
+        let exchanging = json!({
+            "name": "exchanged", "url": probe.url(), "allow_groups": ["*"], "allow_single_copy": true,
+            "credential": { "oauth": {
+                "grant": "token_exchange", "token_url": keycloak.token_endpoint(REALM), "client_id": "recorder",
+                "client_secret": { "file": file(folder.path(), "secret", CLIENT_SECRET)? }, "audience": "mcp-server",
+            } },
+        });
+        let deck = Deck::with(
+            parts,
+            DeckOptions {
+                proxy: json!({ "issuer": [keycloak_issuer(&keycloak.issuer(REALM))], "target": [exchanging] }),
+                ..DeckOptions::of(vec![target("exchanged", probe.url())])
+            },
+        )
+        .await?;
+        let endpoint = deck.proxy.endpoint("exchanged");
+        let device = Device::new()?;
+        let asking = device.proof(&keycloak.token_endpoint(REALM), None, None)?;
+        let token = keycloak.bound_token(REALM, "agent", "alice", &asking).await?;
+        let initialize = Client::initialization(1);
+        let borne = Client::bearer(&endpoint, token.as_str())?.post(&initialize).await?;
+        assert_eq!(borne.status, 401);
+        let proving = |nonce: Option<&str>| {
+            let proof = device.proof(&endpoint, Some(token.as_str()), nonce)?;
+            let client = Client::anonymous(&endpoint).with("authorization", &format!("DPoP {}", token.as_str()))?;
+            client.with("dpop", &proof)
+        };
+        let first = proving(None)?.post(&initialize).await?;
+        let nonce = first.header("dpop-nonce").context("a nonce is given")?.to_owned();
+        assert_eq!(
+            probe.accounts().await?.total,
+            0,
+            "nothing was exchanged for who has proved nothing"
+        );
+        let proven = proving(Some(&nonce))?.post(&initialize).await?;
+        assert_eq!(proven.status, 200, "{}", proven.text());
+        let accounts = probe.accounts().await?;
+        let call = accounts.calls.last().context("nothing has reached the target")?;
+        let shown = call.header("authorization");
+        assert!(shown.len() == 1 && shown[0].starts_with("Bearer ") && !shown[0].contains(token.as_str()));
+        assert!(call.header("dpop").is_empty());
+        deck.finish().await?;
         Ok(())
     })
 }

@@ -12,3 +12,4 @@ mod schema_registry;
 mod servers;
 mod target;
 mod tls_ends;
+mod traces;

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clickhouse::Client;
+use tapedeck_clickhouse::{ConnectError, Endpoints, causes, is_away, is_unsent};
 use tapedeck_config::ClickHouse;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::problem::Problem;
-use super::store;
 
 pub(super) use answer::{answer, nothing_recorded};
 pub(super) use entry::{Action, Entry, Look, Outcome};
@@ -149,10 +149,13 @@ struct Waiting {
 
 impl AccessLog {
     /// Starts the writer on the current runtime; it ends with the log.
-    pub(super) fn start(config: &ClickHouse) -> Self {
+    ///
+    /// # Errors
+    /// Where no TLS can be spoken with the roots that are configured.
+    pub(super) fn start(config: &ClickHouse) -> Result<Self, ConnectError> {
         let (queue, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(write(store::client(config), waiting));
-        Self { queue }
+        tokio::spawn(write(Endpoints::new(config)?, waiting));
+        Ok(Self { queue })
     }
 
     /// Writes a row; when this returns, ClickHouse has it.
@@ -171,24 +174,49 @@ impl AccessLog {
 }
 
 /// Inserts what waits, all of it at once, until the log is gone. A row whose insert fails is told by dropping its sender.
-async fn write(client: Client, mut queue: mpsc::Receiver<Waiting>) {
+async fn write(endpoints: Endpoints, mut queue: mpsc::Receiver<Waiting>) {
     let mut waiting = Vec::with_capacity(TOGETHER);
     while queue.recv_many(&mut waiting, TOGETHER).await > 0 {
         let lines: Vec<u8> = waiting.iter().flat_map(|one| one.line.iter().copied()).collect();
-        match insert(&client, lines.into()).await {
+        match insert(&endpoints, lines.into()).await {
             Ok(()) => waiting.drain(..).for_each(|one| {
                 // Who waited may be gone.
                 let _ = one.written.send(());
             }),
             Err(error) => {
-                tracing::error!(%error, rows = waiting.len(), "the access log cannot be written; nothing is shown");
+                let error = causes(&error);
+                tracing::error!(
+                    error,
+                    rows = waiting.len(),
+                    "the access log cannot be written; nothing is shown"
+                );
                 waiting.clear();
             }
         }
     }
 }
 
-async fn insert(client: &Client, lines: Bytes) -> clickhouse::error::Result<()> {
+/// Where there is no connection, the next endpoint is tried. Rows of which nobody knows whether they are there are given up:
+/// a look that was refused may be on record, never the other way round.
+async fn insert(endpoints: &Endpoints, lines: Bytes) -> clickhouse::error::Result<()> {
+    let mut left = endpoints.all().len();
+    loop {
+        let endpoint = endpoints.current();
+        left -= 1;
+        let result = insert_at(endpoints.client(), lines.clone()).await;
+        match &result {
+            Err(error) if is_away(error) => {
+                endpoints.next(endpoint);
+                if left == 0 || !is_unsent(error) {
+                    return result;
+                }
+            }
+            _ => return result,
+        }
+    }
+}
+
+async fn insert_at(client: &Client, lines: Bytes) -> clickhouse::error::Result<()> {
     let mut insert = client
         .insert_formatted_with(format!(
             "INSERT INTO access_log ({}) FORMAT JSONEachRow",

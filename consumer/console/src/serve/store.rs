@@ -5,8 +5,8 @@ mod gates;
 use std::time::Duration;
 
 use clickhouse::query::{BytesCursor, Query, RowCursor};
-use clickhouse::{Client, Row, RowOwned, RowRead};
-use secrecy::ExposeSecret as _;
+use clickhouse::{Row, RowOwned, RowRead};
+use tapedeck_clickhouse::{ConnectError, Endpoints, causes, is_away};
 use tapedeck_config::ClickHouse;
 
 use super::access::Recorded;
@@ -39,55 +39,38 @@ const BUSY: [&str; 2] = ["Code: 201.", "Code: 202."];
 /// Reads recordings. Cheap to share.
 #[derive(Debug)]
 pub(super) struct Store {
-    client: ClientBox,
+    endpoints: Endpoints,
     limits: Limits,
     queries: Gates,
     streams: Gates,
     exports: Gates,
 }
 
-/// The client without its settings in Debug: there is a password among them.
-struct ClientBox(Client);
-
-impl std::fmt::Debug for ClientBox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Client(…)")
-    }
-}
-
-/// A client for one section of the configuration.
-pub(super) fn client(config: &ClickHouse) -> Client {
-    let mut client = Client::default()
-        .with_url(config.url.as_str().trim_end_matches('/'))
-        .with_database(&config.database)
-        .with_user(&config.user);
-    if let Some(password) = &config.password {
-        client = client.with_password(password.expose_secret());
-    }
-    client
-}
-
 impl Store {
-    pub(super) fn new(config: &ClickHouse, limits: Limits) -> Self {
+    /// # Errors
+    /// Where no TLS can be spoken with the roots that are configured.
+    pub(super) fn new(config: &ClickHouse, limits: Limits) -> Result<Self, ConnectError> {
         let seconds = limits.time.as_secs_f64();
-        let client = client(config)
-            // Reads only, whatever the user could do. 1 would forbid the settings below.
-            .with_setting("readonly", "2")
-            .with_setting("max_execution_time", format!("{seconds:.3}"))
-            .with_setting("timeout_overflow_mode", "throw")
-            .with_setting("max_rows_to_read", limits.rows.to_string())
-            .with_setting("max_bytes_to_read", limits.bytes.to_string())
-            .with_setting("read_overflow_mode", "throw")
-            .with_setting("max_memory_usage", limits.memory.to_string())
-            // A client that goes away takes its query with it.
-            .with_setting("cancel_http_readonly_queries_on_client_close", "1");
-        Self {
-            client: ClientBox(client),
+        let endpoints = Endpoints::new(config)?.with(|client| {
+            client
+                // Reads only, whatever the user could do. 1 would forbid the settings below.
+                .with_setting("readonly", "2")
+                .with_setting("max_execution_time", format!("{seconds:.3}"))
+                .with_setting("timeout_overflow_mode", "throw")
+                .with_setting("max_rows_to_read", limits.rows.to_string())
+                .with_setting("max_bytes_to_read", limits.bytes.to_string())
+                .with_setting("read_overflow_mode", "throw")
+                .with_setting("max_memory_usage", limits.memory.to_string())
+                // A client that goes away takes its query with it.
+                .with_setting("cancel_http_readonly_queries_on_client_close", "1")
+        });
+        Ok(Self {
+            endpoints,
             limits,
             queries: Gates::new(limits.queries_per_user),
             streams: Gates::new(limits.streams_per_user),
             exports: Gates::new(limits.exports_per_user),
-        }
+        })
     }
 
     /// All rows of a statement, which has a limit of its own.
@@ -118,9 +101,8 @@ impl Store {
         let _pass = waits
             .await
             .map_err(|_| Problem::TooMany("your other questions are still being answered; ask fewer at once"))?;
-        let query = self.query(select);
-        let read = async {
-            let mut cursor = query.fetch::<R>()?;
+        let read = async || {
+            let mut cursor = self.query(select).fetch::<R>()?;
             let (mut rows, mut size) = (Vec::new(), 0);
             while size < bytes
                 && let Some(row) = cursor.next().await?
@@ -129,6 +111,21 @@ impl Store {
                 rows.push(row);
             }
             Ok(rows)
+        };
+        // Nobody has seen anything of a question that failed: it may be asked again elsewhere.
+        let read = async {
+            let mut left = self.endpoints.all().len();
+            loop {
+                let endpoint = self.endpoints.current();
+                left -= 1;
+                match read().await {
+                    Err(error) if is_away(&error) && left > 0 => {
+                        tracing::warn!(endpoint = ?self.endpoints.all()[endpoint], error = causes(&error), "asking another endpoint");
+                        self.endpoints.next(endpoint);
+                    }
+                    read => return read,
+                }
+            }
         };
         match tokio::time::timeout(self.limits.time + GRACE, read).await {
             Ok(Ok(rows)) => Ok(Recorded::found(rows)),
@@ -141,7 +138,7 @@ impl Store {
     }
 
     fn query(&self, select: &Select) -> Query {
-        let mut query = self.client.0.query(&select.text());
+        let mut query = self.endpoints.client().query(&select.text());
         for (name, value) in select.values() {
             query = query.param(name, value);
         }
@@ -215,7 +212,7 @@ pub(super) fn refusal(error: &clickhouse::error::Error) -> Problem {
         }
     }
     // ClickHouse quotes values of a query in some errors, and payloads in none; the log is for the operator.
-    tracing::error!(%error, "a query failed");
+    tracing::error!(error = causes(error), "a query failed");
     match error {
         Error::BadResponse(_) | Error::SchemaMismatch(_) | Error::InvalidParams(_) => Problem::Internal,
         _ => Problem::Away("the database is away"),

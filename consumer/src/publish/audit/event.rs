@@ -194,7 +194,11 @@ pub(super) fn event(told: Told<'_>, session: Uuid, code: Code, outcome: Outcome)
 }
 
 fn actor(frame: &Frame, session: Uuid) -> Actor {
-    let principal = frame.principal.as_deref();
+    // Who has shown a certificate and no token is nobody.
+    let principal = frame
+        .principal
+        .as_deref()
+        .filter(|principal| !principal.subject.is_empty());
     Actor {
         user: principal.map(|principal| User {
             uid: principal.subject.clone(),

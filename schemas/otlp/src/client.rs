@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use openidconnect::reqwest::{self, redirect};
 use opentelemetry_http::{HttpClient, HttpError};
+use reqwest::redirect;
 use tokio::runtime::Handle;
 
 /// How long the collector may take for one batch.
 const TIME: Duration = Duration::from_secs(10);
 
-/// Sends from the proxy's runtime what the SDK's own thread, which has none, hands over.
+/// Sends from the service's runtime what the SDK's own thread, which has none, hands over.
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,

@@ -1,4 +1,4 @@
-//! `[telemetry] otlp`: where traces go.
+//! The key `otlp`: where traces go.
 
 use secrecy::ExposeSecret as _;
 use tapedeck_config::{Field, Reader, SecretSource};
@@ -10,8 +10,9 @@ const TRACES: &str = "v1/traces";
 const WHOLE: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const BASE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// The URL that takes traces: of the key, else of OpenTelemetry's variables. None of the outer: it is wrong, and reported.
-pub(super) fn traces(field: Option<Field<'_, Url>>, reader: &Reader) -> Option<Option<Url>> {
+/// The URL that takes traces: of the key, below which it is, else of OpenTelemetry's variables. The outer `None`: it is wrong,
+/// and reported; the inner one: traces are off.
+pub fn endpoint(field: Option<Field<'_, Url>>, reader: &Reader) -> Option<Option<Url>> {
     if let Some(field) = field.filter(Field::is_present) {
         return field.optional().map(|base| Some(below(base)));
     }
