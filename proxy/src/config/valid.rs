@@ -13,9 +13,7 @@ use tapedeck_config::{ByteSize, Environment, Errors, Kafka, SchemaRegistry, Sect
 use url::Url;
 
 use super::raw::{RawConfig, RawSpool};
-use super::{
-    Audience, Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, Target, clients, dpop, sessions,
-};
+use super::{Audience, Dpop, Hosts, Issuer, Limits, Origins, PublicUrl, ServerTls, Target, clients, dpop, sessions};
 use crate::spool::SpoolSettings;
 
 /// Where metrics and health are served when the file does not say: this machine only, and the port that Prometheus
