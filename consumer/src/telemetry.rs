@@ -47,7 +47,6 @@ impl Traces {
     }
 
     /// Of a batch that begins now.
-    #[must_use]
     pub fn batch(&self, origin: &Origin, records: usize) -> BatchTrace {
         let Some(on) = &self.0 else {
             return BatchTrace(None);

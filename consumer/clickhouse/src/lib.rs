@@ -140,6 +140,26 @@ impl Endpoints {
         }
     }
 
+    /// Asks the current endpoint, and while one is away the next, each at most once. For what may be asked twice: reads,
+    /// and inserts that a table recognizes.
+    ///
+    /// # Errors
+    /// The last endpoint's.
+    pub async fn ask<T, F>(&self, ask: impl Fn(Client) -> F) -> clickhouse::error::Result<T>
+    where
+        F: Future<Output = clickhouse::error::Result<T>>,
+    {
+        let mut left = self.all.len();
+        loop {
+            let endpoint = self.current();
+            left -= 1;
+            match ask(self.all[endpoint].client().clone()).await {
+                Err(error) if left > 0 && is_away(&error) => self.next(endpoint),
+                asked => return asked,
+            }
+        }
+    }
+
     /// The longest wait for an answer.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {

@@ -95,14 +95,13 @@ pub async fn run_on(listener: TcpListener, config: Config, shutdown: Cancellatio
         access: Arc::new(AccessLog::start(&config.access_log)?),
         strangers: Arc::new(Strangers::new()),
         provider: Provider::new(config.issuer.clone(), &config.public_url)?,
-        sessions: BrowserSessions::new(&config, seals.clone()),
+        sessions: BrowserSessions::new(&config, seals.clone())?,
         sign_ins: SignIns::new(seals),
         config,
     });
-    let looks = console.config.query_log.clone().map(|query_log| {
-        let taking = sql_looks::take(console.config.clone(), query_log, shutdown.clone());
-        tokio::spawn(taking)
-    });
+    let looks = console.config.query_log.clone();
+    let looks = looks.map(|query_log| sql_looks::take(&console.config, query_log, shutdown.clone()));
+    let looks = looks.transpose()?.map(tokio::spawn);
     if looks.is_none() {
         tracing::warn!("no [query_log]: looks at the database in SQL, past the console, are not on the access log");
     }

@@ -19,14 +19,15 @@ mod look;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use bytes::Bytes;
+use clickhouse::Row;
 use clickhouse::error::{Error, Result};
-use clickhouse::{Client, Row};
 use serde::Deserialize;
+use tapedeck_clickhouse::{ConnectError, Endpoints};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::config::{Config, QueryLog};
-use super::store;
 use look::Look;
 
 /// How late a row of the query log may come, after others that are younger.
@@ -41,11 +42,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Takes looks from one server's query log.
 struct Taker {
     /// Reads `system.query_log`.
-    asked: Client,
+    asked: Endpoints,
     /// Reads the access log.
-    known: Client,
+    known: Endpoints,
     /// Adds to the access log.
-    log: Client,
+    log: Endpoints,
     /// The database whose recordings they are.
     database: String,
     /// Who looks at nothing: services, and the users of this very task.
@@ -55,9 +56,19 @@ struct Taker {
 }
 
 /// Takes looks until `shutdown`. ClickHouse may be away: then they wait in its log.
-pub(super) async fn take(config: Config, from: QueryLog, shutdown: CancellationToken) {
+///
+/// # Errors
+/// Where no TLS can be spoken with the roots that are configured: at once, before anything is taken.
+pub(super) fn take(
+    config: &Config,
+    from: QueryLog,
+    shutdown: CancellationToken,
+) -> Result<impl Future<Output = ()> + Send + use<>, ConnectError> {
     let every = from.every;
-    let mut taker = Taker::new(&config, from);
+    Ok(taking(Taker::new(config, from)?, every, shutdown))
+}
+
+async fn taking(mut taker: Taker, every: Duration, shutdown: CancellationToken) {
     let mut was_well = true;
     loop {
         match taker.reading().await {
@@ -94,19 +105,19 @@ struct Known {
 }
 
 impl Taker {
-    fn new(config: &Config, from: QueryLog) -> Self {
+    fn new(config: &Config, from: QueryLog) -> Result<Self, ConnectError> {
         let mut services = from.services;
         let own = [&config.clickhouse.user, &config.access_log.user, &from.clickhouse.user];
         services.extend(own.into_iter().cloned());
-        Self {
+        Ok(Self {
             // Its database need not be there for a user who sees nothing of it.
-            asked: store::client(&from.clickhouse).with_database("system"),
-            known: store::client(&config.clickhouse),
-            log: store::client(&config.access_log),
+            asked: Endpoints::new(&from.clickhouse)?.with(|client| client.with_database("system")),
+            known: Endpoints::new(&config.clickhouse)?,
+            log: Endpoints::new(&config.access_log)?,
             database: config.clickhouse.database.clone(),
             services,
             from: None,
-        }
+        })
     }
 
     /// Takes all looks that the query log has by now; says how many were new.
@@ -141,13 +152,19 @@ impl Taker {
     async fn bounds(&self) -> Result<Bounds> {
         let sql = "SELECT toUnixTimestamp64Micro(now64(6)) AS now, \
             toInt64(ifNull((SELECT toUnixTimestamp64Micro(max(time)) FROM access_log WHERE role = 'sql'), 0)) AS latest";
-        within(self.known.query(sql).fetch_one::<Bounds>()).await
+        within(
+            self.known
+                .ask(|client| async move { client.query(sql).fetch_one::<Bounds>().await }),
+        )
+        .await
     }
 
     /// Looks from then on, the oldest first.
     async fn looks(&self, from: i64) -> Result<Vec<Look>> {
+        // Each server has a log of its own: another one's would not be this one's.
         let query = self
             .asked
+            .client()
             .query(look::SELECT)
             .param("from", from)
             .param("services", &self.services)
@@ -161,23 +178,34 @@ impl Taker {
     async fn known(&self, from: i64, until: i64) -> Result<HashSet<Uuid>> {
         let sql = "SELECT id FROM access_log WHERE role = 'sql' \
             AND time >= fromUnixTimestamp64Micro({from:Int64}, 'UTC') AND time <= fromUnixTimestamp64Micro({until:Int64}, 'UTC')";
-        let query = self.known.query(sql).param("from", from).param("until", until);
-        let known = within(query.fetch_all::<Known>()).await?;
+        let known = self.known.ask(|client| async move {
+            let query = client.query(sql).param("from", from).param("until", until);
+            query.fetch_all::<Known>().await
+        });
+        let known = within(known).await?;
         Ok(known.into_iter().map(|known| known.id).collect())
     }
 
     async fn insert(&self, look: &Look) -> Result<()> {
         let line = serde_json::to_vec(&look.entry()).map_err(|error| Error::Other(error.into()))?;
-        let mut insert = self
-            .log
-            .insert_formatted_with(format!("INSERT INTO access_log ({}) FORMAT JSONEachRow", look::COLUMNS))
-            // Acknowledged when it is on disk, and only then.
-            .with_setting("async_insert", "0")
-            .with_setting("insert_deduplicate", "1")
-            .with_setting("insert_deduplication_token", format!("sql/{}", look.id()))
-            .with_timeouts(Some(PATIENCE), Some(PATIENCE));
-        insert.send(line.into()).await?;
-        insert.end().await
+        // The token keeps a second one out.
+        let line = Bytes::from(line);
+        let token = format!("sql/{}", look.id());
+        let inserted = self.log.ask(|client| {
+            let (line, token) = (line.clone(), token.clone());
+            async move {
+                let mut insert = client
+                    .insert_formatted_with(format!("INSERT INTO access_log ({}) FORMAT JSONEachRow", look::COLUMNS))
+                    // Acknowledged when it is on disk, and only then.
+                    .with_setting("async_insert", "0")
+                    .with_setting("insert_deduplicate", "1")
+                    .with_setting("insert_deduplication_token", token)
+                    .with_timeouts(Some(PATIENCE), Some(PATIENCE));
+                insert.send(line).await?;
+                insert.end().await
+            }
+        });
+        inserted.await
     }
 }
 

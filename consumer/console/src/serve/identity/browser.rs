@@ -15,6 +15,7 @@ use super::ended::EndedSessions;
 use super::seal::{Purpose, Seals};
 use crate::serve::config::Config;
 use crate::serve::problem::Problem;
+use tapedeck_clickhouse::ConnectError;
 
 /// The longest value of a cookie, in bytes: browsers keep cookies of 4096 with their name and attributes (RFC 6265, section
 /// 6.1).
@@ -77,14 +78,16 @@ fn random_word() -> String {
 }
 
 impl BrowserSessions {
-    pub(in crate::serve) fn new(config: &Config, seals: Seals) -> Self {
-        Self {
+    /// # Errors
+    /// Where no TLS can be spoken with the roots that ClickHouse's configuration names.
+    pub(in crate::serve) fn new(config: &Config, seals: Seals) -> Result<Self, ConnectError> {
+        Ok(Self {
             issuer: config.issuer.url.clone(),
             lasts: config.limits.session,
             idle: config.limits.session_idle,
             seals,
-            ended: EndedSessions::new(config),
-        }
+            ended: EndedSessions::new(config)?,
+        })
     }
 
     /// How long a session lasts at most.

@@ -3,21 +3,21 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clickhouse::Client;
+use bytes::Bytes;
 use serde_json::json;
+use tapedeck_clickhouse::{ConnectError, Endpoints};
 use uuid::Uuid;
 
 use crate::serve::config::Config;
 use crate::serve::problem::Problem;
-use crate::serve::store;
 
 /// How long ClickHouse may take to say whether a session was ended, or to note it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The table `ended_browser_sessions`: read by the user who reads recordings, added to by the one who adds to the access log.
 pub(super) struct EndedSessions {
-    reads: Client,
-    adds: Client,
+    reads: Endpoints,
+    adds: Endpoints,
 }
 
 impl fmt::Debug for EndedSessions {
@@ -28,11 +28,13 @@ impl fmt::Debug for EndedSessions {
 }
 
 impl EndedSessions {
-    pub(super) fn new(config: &Config) -> Self {
-        Self {
-            reads: store::client(&config.clickhouse).with_setting("readonly", "2"),
-            adds: store::client(&config.access_log),
-        }
+    /// # Errors
+    /// Where no TLS can be spoken with the roots that are configured.
+    pub(super) fn new(config: &Config) -> Result<Self, ConnectError> {
+        Ok(Self {
+            reads: Endpoints::new(&config.clickhouse)?.with(|client| client.with_setting("readonly", "2")),
+            adds: Endpoints::new(&config.access_log)?,
+        })
     }
 
     /// Whether the session was ended, at any replica.
@@ -40,11 +42,11 @@ impl EndedSessions {
     /// # Errors
     /// [`Problem::Away`]: nobody knows.
     pub(super) async fn has(&self, id: Uuid) -> Result<bool, Problem> {
-        let query = self
-            .reads
-            .query("SELECT count() FROM ended_browser_sessions WHERE id = {id:UUID}")
-            .param("id", id.to_string());
-        match tokio::time::timeout(PATIENCE, query.fetch_one::<u64>()).await {
+        let count = self.reads.ask(|client| async move {
+            let query = client.query("SELECT count() FROM ended_browser_sessions WHERE id = {id:UUID}");
+            query.param("id", id.to_string()).fetch_one::<u64>().await
+        });
+        match tokio::time::timeout(PATIENCE, count).await {
             Ok(Ok(rows)) => Ok(rows > 0),
             Ok(Err(error)) => Err(away(&error)),
             Err(elapsed) => Err(away(&elapsed)),
@@ -57,16 +59,19 @@ impl EndedSessions {
     /// [`Problem::Away`]: it may not have ended.
     pub(super) async fn add(&self, id: Uuid, until: SystemTime) -> Result<(), Problem> {
         let until = until.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let line = json!({ "id": id, "until": until }).to_string();
-        let mut insert = self
-            .adds
-            .insert_formatted_with("INSERT INTO ended_browser_sessions (id, until) FORMAT JSONEachRow")
-            .with_setting("async_insert", "0")
-            .with_timeouts(Some(PATIENCE), Some(PATIENCE));
-        let ended = async {
-            insert.send(line.into()).await?;
-            insert.end().await
-        };
+        let line = Bytes::from(json!({ "id": id, "until": until }).to_string());
+        // Twice is as good as once.
+        let ended = self.adds.ask(|client| {
+            let line = line.clone();
+            async move {
+                let mut insert = client
+                    .insert_formatted_with("INSERT INTO ended_browser_sessions (id, until) FORMAT JSONEachRow")
+                    .with_setting("async_insert", "0")
+                    .with_timeouts(Some(PATIENCE), Some(PATIENCE));
+                insert.send(line).await?;
+                insert.end().await
+            }
+        });
         ended.await.map_err(|error| away(&error))
     }
 }

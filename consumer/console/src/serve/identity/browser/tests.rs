@@ -13,7 +13,7 @@ fn sessions(keys: &SharedKeys) -> BrowserSessions {
         [access_log]\nurl = \"http://127.0.0.1:1\"\n[issuer]\nurl = \"https://login.example\"\nclient_id = \"tapedeck\"\n\
         [roles]\nviewer = \"staff\"\n[limits]\nsession = \"100s\"\nsession_idle = \"10s\"\n";
     let config = tapedeck_config::read_text("test.toml", text, Config::build).expect("it is right");
-    BrowserSessions::new(&config, Seals::new(keys))
+    BrowserSessions::new(&config, Seals::new(keys)).expect("there are roots")
 }
 
 fn start() -> SystemTime {
