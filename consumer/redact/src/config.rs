@@ -6,6 +6,8 @@ use std::{collections::BTreeSet, fmt};
 /// Rules and limits of an engine.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Whether anything is redacted at all. Where it is not, every body and text is kept as it is, whatever it is.
+    pub enabled: bool,
     /// The packs to compile, in order; the built-in ones by default.
     pub packs: Vec<Pack>,
     /// Ids of rules to leave out.
@@ -26,6 +28,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            enabled: true,
             packs: Pack::built_in(),
             disabled: BTreeSet::new(),
             confidence: Confidence::Low,

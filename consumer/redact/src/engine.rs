@@ -18,6 +18,7 @@ use std::{collections::BTreeSet, fmt};
 
 /// Compiled rules. Cheap to share, useless to clone: make one per process.
 pub struct Redactor {
+    enabled: bool,
     pub(crate) rules: Rules,
     pub(crate) limits: Limits,
     policies: Policies,
@@ -44,6 +45,7 @@ impl Redactor {
             return Err(ConfigError { problems });
         }
         Ok(Self {
+            enabled: config.enabled,
             rules,
             limits: config.limits,
             policies,
@@ -52,11 +54,17 @@ impl Redactor {
         })
     }
 
+    /// Whether anything is redacted at all.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// Masks what the rules find in a body, or drops it. Never panics; time and memory are bounded by its size.
     ///
     /// An empty body is unchanged: there is nothing in it.
     pub fn redact<'b>(&self, bytes: &'b [u8], context: &Context<'_>) -> Redacted<'b> {
-        if bytes.is_empty() {
+        if bytes.is_empty() || !self.enabled {
             return Redacted::unchanged(bytes);
         }
         match self.edits(bytes, context) {
@@ -70,6 +78,9 @@ impl Redactor {
     /// # Errors
     /// Why it would drop the body.
     pub fn marks(&self, bytes: &[u8], context: &Context<'_>) -> Result<Vec<Mark<'_>>, DropReason> {
+        if !self.enabled {
+            return Ok(Vec::new());
+        }
         let (_, edits) = self.edits(bytes, context)?;
         let mark = |edit: Edit<'_>| {
             let rule = &self.rules.all[usize::from(edit.rule)];
@@ -121,6 +132,9 @@ impl Redactor {
     /// Who and what stays: mail addresses and the like are masked only with
     /// [`personal_in_metadata`](Config::personal_in_metadata).
     pub fn redact_text<'b>(&self, text: &'b str, context: &Context<'_>) -> RedactedText<'b> {
+        if !self.enabled {
+            return RedactedText::new(Redacted::unchanged(text.as_bytes()));
+        }
         if text.len() > self.limits.body {
             return RedactedText::new(Redacted::withheld(DropReason::TooLarge, text.len()));
         }

@@ -34,6 +34,8 @@ enum State {
     LongText(Long),
     /// Nothing is kept from here on.
     Dropped(DropReason),
+    /// Everything is, unseen: redaction is off.
+    Kept,
 }
 
 /// A long string of JSON.
@@ -81,6 +83,7 @@ impl Redactor {
         let active = self.active(context);
         let pass = Pass::new(active.clone(), &self.limits);
         let state = match context.content {
+            _ if !self.is_enabled() => State::Kept,
             Content::Json => State::Json(Walk::new(Texts::One, pass.root(Place::Message), 0)),
             Content::Text => State::Text,
         };
@@ -137,6 +140,10 @@ impl Stream {
     fn go_on(&mut self, is_last: bool) {
         let undecodable = match self.state {
             State::Dropped(_) => return,
+            State::Kept => {
+                self.at = self.end();
+                return;
+            }
             State::Json(_) | State::Long(..) => DropReason::NotJson,
             State::Text | State::LongText(_) => DropReason::NotText,
         };
@@ -225,6 +232,10 @@ impl Stream {
                     return Ok(());
                 }
                 State::Dropped(reason) => return Err(Stop::Drop(reason)),
+                State::Kept => {
+                    self.state = State::Kept;
+                    return Ok(());
+                }
             };
         }
     }

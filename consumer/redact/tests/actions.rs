@@ -25,6 +25,34 @@ fn redactor(config: Config) -> Redactor {
     Redactor::new(config).expect("the configuration is sound")
 }
 
+#[test]
+fn switched_off_it_keeps_everything_as_it_is() {
+    let off = Config {
+        enabled: false,
+        ..with(Vec::new())
+    };
+    let redactor = std::sync::Arc::new(redactor(off));
+    let context = Context::default();
+    for body in [
+        "{\"password\":\"hunter2-hunter2\"}",
+        "no JSON: \u{1}",
+        "alice@example.com",
+    ] {
+        let redacted = redactor.redact(body.as_bytes(), &context);
+        assert_eq!(
+            (redacted.outcome(), redacted.body()),
+            (Outcome::Unchanged, Some(body.as_bytes()))
+        );
+        assert_eq!(redactor.redact_text(body, &context).text(), Some(body));
+        assert_eq!(redactor.marks(body.as_bytes(), &context), Ok(Vec::new()));
+        let mut stream = redactor.stream(&context);
+        let (first, rest) = body.as_bytes().split_at(5);
+        let parts = [stream.push(first), stream.push(rest), stream.finish()].concat();
+        let parts: Vec<_> = parts.iter().map(|part| (part.outcome(), part.body())).collect();
+        assert_eq!(parts, [first, rest].map(|part| (Outcome::Unchanged, Some(part))));
+    }
+}
+
 fn actions(pairs: &[(&str, Action)]) -> BTreeMap<String, Action> {
     pairs
         .iter()
