@@ -6,6 +6,7 @@
 pub mod acknowledge;
 mod answers;
 mod calls;
+mod consumer;
 pub mod listeners;
 pub mod load;
 mod loading;
@@ -38,6 +39,8 @@ pub struct Extent {
     pub loads: usize,
     /// Calls in the topic that is loaded: two frames each.
     pub calls: usize,
+    /// Frames behind which a consumer starts to see how long it takes to catch up.
+    pub backlog: usize,
     /// Streams that are open while nothing happens in them.
     pub streams: usize,
     /// Whether the large answer is one of 1 GiB.
@@ -53,6 +56,7 @@ impl Extent {
         within: Duration::from_secs(2),
         loads: 1,
         calls: 50_000,
+        backlog: 100_000,
         streams: 500,
         large: false,
         soak: None,
@@ -63,6 +67,7 @@ impl Extent {
         within: Duration::from_secs(5),
         loads: 3,
         calls: 150_000,
+        backlog: 1_000_000,
         streams: 2_000,
         large: true,
         soak: None,
@@ -73,6 +78,7 @@ impl Extent {
         within: Duration::from_secs(10),
         loads: 3,
         calls: 500_000,
+        backlog: 1_000_000,
         streams: 8_000,
         large: true,
         soak: Some(Duration::from_secs(600)),
@@ -102,13 +108,13 @@ pub async fn proxy(extent: Extent) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// How fast frames come from the topic into ClickHouse, and what that costs.
+/// How fast frames come from the topic into ClickHouse, and what that costs, beside ClickHouse's own Kafka engine.
 ///
 /// # Errors
 /// As [`main`].
 pub async fn consumer(extent: Extent) -> anyhow::Result<Report> {
     let parts = Parts::start().await?;
     let mut report = Report::default();
-    loading::measure(&parts, extent, &mut report).await?;
+    consumer::measure(&parts, extent, &mut report).await?;
     Ok(report)
 }

@@ -138,6 +138,7 @@ pub struct Recording {
     principal: Arc<Principal>,
     random: u64,
     calls: u64,
+    framing: Framing,
 }
 
 impl Recording {
@@ -160,7 +161,15 @@ impl Recording {
                 hash.wrapping_mul(31).wrapping_add(u64::from(byte))
             }) | 1,
             calls: 0,
+            framing: Framing::default(),
         }
+    }
+
+    /// Its records name their schema so.
+    #[must_use]
+    pub fn framed(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
     }
 
     /// The segment's first frame.
@@ -263,7 +272,7 @@ impl Recording {
     fn seal(&mut self, frame: Frame, payload: Option<String>) -> Record {
         self.writer_seq += 1;
         let sealed: SealedFrame = self.chain.seal(frame, self.writer_seq, payload.map(Bytes::from));
-        (self.key.as_bytes().to_vec(), encode_frame(&sealed, Framing::default()))
+        (self.key.as_bytes().to_vec(), encode_frame(&sealed, self.framing))
     }
 
     fn words(&mut self, count: usize) -> String {

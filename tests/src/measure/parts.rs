@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tapedeck_dev::broker::{Broker, BrokerKind};
 use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind};
 use tapedeck_dev::folder::{Folder, Run, Site};
@@ -99,17 +99,25 @@ impl Parts {
         database: &Database,
         partitions: u16,
     ) -> anyhow::Result<Consumer> {
-        let options = ConsumerOptions {
-            admin_port: None,
-            kafka: kafka.clone(),
-            group: database.name.clone(),
-            database: database.clone(),
-            partitions,
-            every: Duration::from_secs(1),
-            more: json!({}),
-            environment: Vec::new(),
-        };
+        self.consumer_with(kafka, database, partitions, json!({})).await
+    }
+
+    /// The same, with whatever else its configuration is to say.
+    pub(super) async fn consumer_with(
+        &self,
+        kafka: &Kafka,
+        database: &Database,
+        partitions: u16,
+        more: Value,
+    ) -> anyhow::Result<Consumer> {
+        let options = consumer_options(kafka, database, partitions, more);
         Ok(Consumer::start(&options, self.site()).await?)
+    }
+
+    /// Topics and tables as a consumer creates them.
+    pub(super) async fn migrate(&self, kafka: &Kafka, database: &Database, partitions: u16) -> anyhow::Result<()> {
+        let options = consumer_options(kafka, database, partitions, json!({}));
+        Ok(Consumer::migrate(&options, self.site()).await?)
     }
 
     /// A proxy that anybody may use before `target`, the name of what is at `url`.
@@ -140,6 +148,19 @@ impl Parts {
         let output = room.join("output");
         let launch = Launch::new(name, std::env::current_exe()?, log).output(&output);
         Ok((launch, output))
+    }
+}
+
+fn consumer_options(kafka: &Kafka, database: &Database, partitions: u16, more: Value) -> ConsumerOptions {
+    ConsumerOptions {
+        admin_port: None,
+        kafka: kafka.clone(),
+        group: database.name.clone(),
+        database: database.clone(),
+        partitions,
+        every: Duration::from_secs(1),
+        more,
+        environment: Vec::new(),
     }
 }
 

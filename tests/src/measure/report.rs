@@ -16,6 +16,9 @@ pub struct Row {
     pub unit: &'static str,
     /// The target, if there is one.
     pub goal: Option<f64>,
+    /// The figure should be no less than its target; else it should be no more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub at_least: bool,
     /// Whether it is reached, if there is one.
     pub met: Option<bool>,
 }
@@ -41,7 +44,21 @@ impl Report {
             value,
             unit,
             goal,
+            at_least: false,
             met: goal.map(|goal| value <= goal),
+        });
+    }
+
+    /// Adds a figure that should be no less than `goal`, where there is one.
+    pub fn add_at_least(&mut self, measure: &str, contender: &str, value: f64, unit: &'static str, goal: Option<f64>) {
+        self.rows.push(Row {
+            measure: measure.to_owned(),
+            contender: contender.to_owned(),
+            value,
+            unit,
+            goal,
+            at_least: goal.is_some(),
+            met: goal.map(|goal| value >= goal),
         });
     }
 
@@ -57,7 +74,7 @@ impl Report {
     pub fn table(&self) -> String {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING);
-        table.set_header(["measure", "contender", "median", "unit", "ratio", "at most", ""]);
+        table.set_header(["measure", "contender", "median", "unit", "ratio", "goal", ""]);
         let mut before = "";
         for row in &self.rows {
             let first = self.rows.iter().find(|first| first.measure == row.measure);
@@ -65,7 +82,10 @@ impl Report {
             let ratio = first.filter(|first| !is_first && first.value != 0.0);
             let ratio = ratio.map_or(String::new(), |first| format!("× {:.2}", row.value / first.value));
             let measure = if is_first { row.measure.as_str() } else { "" };
-            let goal = row.goal.map_or(String::new(), number);
+            let relation = if row.at_least { "≥" } else { "≤" };
+            let goal = row
+                .goal
+                .map_or(String::new(), |goal| format!("{relation} {}", number(goal)));
             let met = row.met.map_or("", |met| if met { "met" } else { "missed" });
             table.add_row([
                 measure,
@@ -123,8 +143,10 @@ mod tests {
         report.add_bounded("latency", "good", 2.0, "ms", Some(2.0));
         report.add_bounded("latency", "bad", 2.5, "ms", Some(2.0));
         report.add_bounded("latency", "nobody knows", 2.5, "ms", None);
+        report.add_at_least("rate", "good", 2.5, "1/s", Some(2.0));
+        report.add_at_least("rate", "bad", 1.5, "1/s", Some(2.0));
         let met: Vec<_> = report.rows.iter().map(|row| row.met).collect();
-        assert_eq!(met, [Some(true), Some(false), None]);
+        assert_eq!(met, [Some(true), Some(false), None, Some(true), Some(false)]);
         assert!(report.table().contains("missed"), "{}", report.table());
     }
 

@@ -30,9 +30,18 @@ pub(super) fn family(process: u32) -> anyhow::Result<Vec<u32>> {
 
 /// The memory that a process holds (proc(5), `VmRSS`), in MiB.
 pub(super) fn resident_memory(process: u32) -> anyhow::Result<f64> {
+    memory(process, "VmRSS:")
+}
+
+/// The most that it has ever held (`VmHWM`), in MiB.
+pub(super) fn peak_memory(process: u32) -> anyhow::Result<f64> {
+    memory(process, "VmHWM:")
+}
+
+fn memory(process: u32, name: &str) -> anyhow::Result<f64> {
     let path = format!("/proc/{process}/status");
     let status = fs::read_to_string(&path).with_context(|| path.clone())?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.split_whitespace().next());
     let kilobytes: f64 = kilobytes.with_context(|| path.clone())?.parse()?;
     Ok(kilobytes / 1024.0)
@@ -50,6 +59,9 @@ mod tests {
         while processor_time(own).expect("we run") < before + Duration::from_millis(20) {
             sum = (0..1_000_000).fold(sum, u64::wrapping_add);
         }
-        assert!(resident_memory(own).expect("we run") > 1.0, "{sum}");
+        let resident = resident_memory(own).expect("we run");
+        assert!(resident > 1.0, "{sum}");
+        // What is freed meanwhile is of other tests.
+        assert!(peak_memory(own).expect("we run") >= resident);
     }
 }

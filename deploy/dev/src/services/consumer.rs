@@ -119,11 +119,16 @@ impl Consumer {
     /// When it cannot be built, its tables cannot be made, or it does not get ready; the error quotes its log.
     pub async fn start(options: &ConsumerOptions, site: Site<'_>) -> Result<Self, ServiceError> {
         let prepared = prepare(options, site).await?;
-        let migrate = Launch::new("consumer migrate", prepared.program, &prepared.log)
-            .args(["migrate", "--config"])
-            .arg(&prepared.config);
-        prepared.lend(migrate).complete(MIGRATE).await?;
+        prepared.migrate().await?;
         prepared.start(site).await
+    }
+
+    /// Lets a consumer create tables and topics, and starts none.
+    ///
+    /// # Errors
+    /// When it cannot be built, or its tables cannot be made; the error quotes its log.
+    pub async fn migrate(options: &ConsumerOptions, site: Site<'_>) -> Result<(), ServiceError> {
+        prepare(options, site).await?.migrate().await
     }
 
     /// As [`Consumer::start`], with tables and topics as they are.
@@ -176,6 +181,13 @@ impl Prepared<'_> {
         environment
             .iter()
             .fold(launch, |launch, (key, value)| launch.env(key, value))
+    }
+
+    async fn migrate(&self) -> Result<(), ServiceError> {
+        let migrate = Launch::new("consumer migrate", self.program, &self.log)
+            .args(["migrate", "--config"])
+            .arg(&self.config);
+        Ok(self.lend(migrate).complete(MIGRATE).await?)
     }
 
     async fn start(self, site: Site<'_>) -> Result<Consumer, ServiceError> {
