@@ -6,11 +6,12 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tapedeck_consumer::budget::Budget;
 use tapedeck_consumer::parts::{Parts, Waiting};
 use tapedeck_consumer::publish::{Told, audit_events};
 use tapedeck_consumer::record::Record;
 use tapedeck_consumer::redaction::{self, Known};
-use tapedeck_consumer::rows::{Origin, Row, Verdict};
+use tapedeck_consumer::rows::{Columns, Origin, Row, Verdict};
 use tapedeck_consumer::sessions::{Event, Place, Sessions};
 use tapedeck_consumer::sink::Block;
 use tapedeck_redact::{Config, Redactor};
@@ -35,11 +36,11 @@ fn main() -> Result<(), Error> {
         "{FRAMES} frames of {} bytes, best of {ROUNDS} rounds",
         bytes / FRAMES
     )?;
-    let without = Config {
-        packs: Vec::new(),
+    let off = Config {
+        enabled: false,
         ..Config::default()
     };
-    for (name, config) in [("built-in rules", Config::default()), ("no rules", without)] {
+    for (name, config) in [("built-in rules", Config::default()), ("redaction off", off)] {
         let redactor = Arc::new(Redactor::new(config)?);
         let rounds: Vec<_> = (0..ROUNDS)
             .map(|_| round(&records, &redactor))
@@ -149,7 +150,7 @@ fn round(records: &[Vec<u8>], redactor: &Arc<Redactor>) -> Result<Vec<(&'static 
         .map(|(offset, value)| Record::read(offset, 0, Some(&[7; 32]), Some(value)))
         .collect();
     stage("decode")?;
-    let mut frames: Vec<(i64, Frame)> = Vec::with_capacity(FRAMES);
+    let mut frames: Vec<(i64, Box<Frame>)> = Vec::with_capacity(FRAMES);
     for record in read {
         frames.push((record.offset, record.content.map_err(|undecodable| undecodable.reason)?));
     }
@@ -165,7 +166,8 @@ fn round(records: &[Vec<u8>], redactor: &Arc<Redactor>) -> Result<Vec<(&'static 
         .collect();
     stage("mask metadata")?;
     let mut sessions = Sessions::new(i64::MAX / 4);
-    let mut parts: Parts<Place> = Parts::default();
+    let budget = Budget::new(256 << 20, Arc::default());
+    let mut parts: Parts<Place> = Parts::within(budget.room());
     let mut messages = Vec::with_capacity(FRAMES);
     for (offset, frame) in masked {
         let with = sessions.place(&Event::of(offset, frame.frame()));
@@ -195,10 +197,10 @@ fn round(records: &[Vec<u8>], redactor: &Arc<Redactor>) -> Result<Vec<(&'static 
         }));
     }
     stage("redact bodies")?;
-    let mut bytes = Vec::with_capacity(FRAMES * 2048);
-    rows.iter().for_each(|row| row.encode(&origin, &mut bytes));
+    let mut columns = Columns::with_capacity(FRAMES, FRAMES * 1024);
+    rows.iter().for_each(|row| row.encode(&origin, &mut columns));
     stage("encode rows")?;
-    let block = Block::new(&bytes, rows.len())?;
+    let block = Block::new(&columns)?;
     stage("compress")?;
     let mut size = block.rows();
     for row in &rows {
@@ -212,7 +214,7 @@ fn round(records: &[Vec<u8>], redactor: &Arc<Redactor>) -> Result<Vec<(&'static 
         size += sizes.sum::<usize>();
     }
     stage("events")?;
-    drop((rows, bytes, std::hint::black_box(size)));
+    drop((rows, columns, std::hint::black_box(size)));
     stage("free")?;
     Ok(stages)
 }

@@ -1,40 +1,38 @@
-//! The life of a batch, in [`Loader::load`].
+//! The life of a batch, in [`Loader::load`]; and in [`Loader::begin`], where one is prepared while the one before is stored.
 
 mod farewell;
 mod making;
 mod once;
+mod past;
 mod retry;
 mod seen;
 mod store;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use foldhash::{HashMap, HashSet};
-use tapedeck_schemas::{DeadLetter, SessionKey};
-use tracing::{debug, warn};
+use foldhash::HashSet;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::debug;
 use uuid::Uuid;
 
-use crate::calls::Calls;
+use crate::budget::{Budget, Reserved};
 use crate::duplicates::Segments;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
-use crate::parts::{Parts, Waiting};
+use crate::parts::Parts;
 use crate::publish::Publisher;
 use crate::record::Record;
 use crate::redaction;
 use crate::retention::Retention;
 use crate::rows::{Origin, Row, Verdict};
 use crate::rules::{Live, Rules};
-use crate::sessions::{Event, Place, Sessions};
+use crate::sessions::{Place, Sessions};
 use crate::sink::{Loaded, ServerClock, Sink};
 use crate::standing::Standing;
-use crate::stop::{Stop, persist};
+use crate::stop::Stop;
 use crate::telemetry::Traces;
-use seen::Seen;
-
-/// Session keys with their sessions and exchanges, and segments, that one partition keeps in memory.
-const MEMORY: usize = 50_000;
+use store::{Prepared, Storing};
 
 /// Consecutive records of one partition.
 #[derive(Debug)]
@@ -45,16 +43,16 @@ pub struct Batch {
     pub end: i64,
     /// The records, by offset.
     pub records: Vec<Record>,
+    /// What they take of the budget.
+    pub reserved: Reserved,
 }
 
 /// What outlives a batch, of one partition.
 pub struct Loader {
     /// Where the records come from.
     pub origin: Origin,
-    /// Where rows go.
+    /// Where rows are.
     pub sink: Sink,
-    /// Where events go.
-    pub publisher: Publisher,
     /// The rules, as they are now.
     pub rules: Rules,
     /// The rules of this batch.
@@ -63,20 +61,29 @@ pub struct Loader {
     pub metrics: Arc<Metrics>,
     /// Spans.
     traces: Traces,
-    /// How long ClickHouse may take to come to an insert's rows.
-    pub lease: Duration,
     /// Microseconds without a frame that end a session.
     pub idle: i64,
     /// How long rows are kept.
     pub retention: Retention,
-    /// Whether the partition is ours; `None` where nobody else can have it.
-    standing: Option<Standing>,
+    budget: Budget,
     state: State,
+    /// The batch that was prepared last.
+    batch: u64,
+    /// Segments with frames in it.
+    under_way: HashSet<Uuid>,
+    store: Store,
+}
+
+/// Where rows go, and whether a batch is on its way there.
+enum Store {
+    Free(Box<Storing>),
+    Busy(AbortOnDropHandle<Result<Box<Storing>, Stop>>),
+    /// Storing a batch has failed for good, or was given up.
+    Gone,
 }
 
 /// What is known of the records so far. All of it can be read back.
 struct State {
-    clock: ServerClock,
     /// Rows that were in the table when this owner began, at and after its first offset.
     loaded: Loaded,
     segments: Segments,
@@ -123,6 +130,8 @@ pub struct Tools {
     pub idle: Duration,
     /// How long rows are kept.
     pub retention: Retention,
+    /// What all partitions may hold.
+    pub budget: Budget,
 }
 
 impl std::fmt::Debug for Tools {
@@ -138,34 +147,46 @@ impl Loader {
     #[must_use]
     pub fn new(origin: Origin, tools: Tools, clock: ServerClock, loaded: Loaded) -> Self {
         let idle = i64::try_from(tools.idle.as_micros()).unwrap_or(i64::MAX);
+        let storing = Storing {
+            origin: origin.clone(),
+            sink: tools.sink.clone(),
+            publisher: tools.publisher,
+            metrics: Arc::clone(&tools.metrics),
+            lease: tools.lease,
+            clock,
+            standing: None,
+            orders: Orders::default(),
+        };
         Self {
             origin,
             sink: tools.sink,
-            publisher: tools.publisher,
             live: tools.rules.current(),
             rules: tools.rules,
             metrics: tools.metrics,
             traces: tools.traces,
-            lease: tools.lease,
             idle,
             retention: tools.retention,
-            standing: None,
             state: State {
-                clock,
                 loaded,
                 segments: Segments::default(),
                 sessions: Sessions::new(idle),
-                parts: Parts::default(),
+                parts: Parts::within(tools.budget.room()),
                 clean: redaction::Known::default(),
                 orders: Orders::default(),
             },
+            budget: tools.budget,
+            batch: 0,
+            under_way: HashSet::default(),
+            store: Store::Free(Box::new(storing)),
         }
     }
 
     /// Every lease is counted from the group's word.
     #[must_use]
     pub fn with_standing(mut self, standing: Standing) -> Self {
-        self.standing = Some(standing);
+        if let Store::Free(storing) = &mut self.store {
+            storing.standing = Some(standing);
+        }
         self
     }
 
@@ -177,12 +198,80 @@ impl Loader {
     ///
     /// # Errors
     /// Only what no retry mends. ClickHouse and Kafka away is no error: this waits.
-    pub async fn load(&mut self, mut batch: Batch) -> Result<i64, Stop> {
+    pub async fn load(&mut self, batch: Batch) -> Result<i64, Stop> {
+        phase(&self.origin, "decoded", batch.start, batch.end);
+        let prepared = self.prepare(batch).await?;
+        self.store_now(prepared).await
+    }
+
+    /// Prepares a batch, and begins to store and to commit it once the one before is.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), also about the batch before.
+    pub async fn begin(&mut self, batch: Batch) -> Result<(), Stop> {
         let (start, end) = (batch.start, batch.end);
-        let began = Instant::now();
+        // Phases are told one batch after the other.
+        let is_next = !self.is_storing();
+        if is_next {
+            phase(&self.origin, "decoded", start, end);
+        }
+        let prepared = self.prepare(batch).await?;
+        self.settled().await?;
+        if !is_next {
+            phase(&self.origin, "decoded", start, end);
+        }
+        self.forget(self.batch - 1, prepared.late());
+        let Store::Free(mut storing) = std::mem::replace(&mut self.store, Store::Gone) else {
+            return Ok(());
+        };
+        self.store = Store::Busy(AbortOnDropHandle::new(tokio::spawn(async move {
+            storing.complete(prepared).await?;
+            Ok(storing)
+        })));
+        if self.remembers_too_much() {
+            self.settled().await?;
+            self.forget(self.batch, &[]);
+        }
+        Ok(())
+    }
+
+    /// Whether a batch is being stored.
+    #[must_use]
+    pub fn is_storing(&self) -> bool {
+        matches!(self.store, Store::Busy(_))
+    }
+
+    /// Waits until every batch that was begun is stored and committed. Cancelling loses nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub async fn settled(&mut self) -> Result<(), Stop> {
+        let Store::Busy(handle) = &mut self.store else {
+            return Ok(());
+        };
+        let ended = handle.await;
+        self.store = Store::Gone;
+        match ended {
+            Ok(storing) => self.store = Store::Free(storing?),
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and this task with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+        Ok(())
+    }
+
+    /// Everything up to storing: decoded, without duplicates, redacted, in its sessions.
+    async fn prepare(&mut self, mut batch: Batch) -> Result<Prepared, Stop> {
+        let (start, end, began) = (batch.start, batch.end, Instant::now());
         let mut trace = self.traces.batch(&self.origin, batch.records.len());
+        let newest = batch.records.last().map(|last| last.kafka_time);
+        let mut reserved = std::mem::replace(&mut batch.reserved, self.budget.nothing());
         self.metrics.batch_records.observe(batch.records.len() as f64);
-        self.phase("decoded", start, end);
+        let bytes: usize = batch.records.iter().map(|record| record.size).sum();
+        self.metrics.batch_bytes.observe(bytes as f64);
+        self.batch = self.state.sessions.begin();
         self.renew_rules();
         self.look_up_loaded(end).await?;
         self.keep_stubs(&mut batch.records);
@@ -195,12 +284,64 @@ impl Loader {
         let redacting = Instant::now();
         let (rows, letters) = tokio::task::block_in_place(|| self.take_in(fresh, calls));
         self.metrics.redaction_time.observe(redacting.elapsed().as_secs_f64());
+        self.state.parts.keep_of(&mut reserved);
         trace.takes(&rows);
-        let offset = self.store(rows, &letters, start, end).await?;
-        trace.loaded();
         self.metrics.batches.inc();
-        self.metrics.batch_time.observe(began.elapsed().as_secs_f64());
+        let (there, commit) = self.places(&rows, end);
+        Ok(Prepared {
+            start,
+            end,
+            rows,
+            there,
+            letters,
+            commit,
+            newest,
+            reserved,
+            began,
+            trace: Some(trace),
+        })
+    }
+
+    /// Which rows are in the table already, and what may be committed once the others are, everything before `end` being
+    /// in them or waiting.
+    fn places(&mut self, rows: &[Row], end: i64) -> (HashSet<i64>, i64) {
+        let loaded = &mut self.state.loaded;
+        let there = match loaded.is_empty() {
+            true => HashSet::default(),
+            false => rows
+                .iter()
+                .map(|row| row.offset)
+                .filter(|offset| loaded.contains(*offset))
+                .collect(),
+        };
+        let commit = self.state.parts.first_offset().unwrap_or(end).min(end);
+        loaded.forget(commit);
+        (there, commit)
+    }
+
+    /// Stores a batch while nothing else is done.
+    async fn store_now(&mut self, prepared: Prepared) -> Result<i64, Stop> {
+        let offset = self.storing().await?.store(prepared).await?;
+        self.forget(self.batch, &[]);
         Ok(offset)
+    }
+
+    /// Commits an offset that [`load`](Self::load) returned.
+    ///
+    /// # Errors
+    /// Only what no retry mends.
+    pub async fn commit(&mut self, offset: i64) -> Result<(), Stop> {
+        self.storing().await?.commit(offset).await
+    }
+
+    /// What stores, once the batch before is stored.
+    async fn storing(&mut self) -> Result<&mut Storing, Stop> {
+        self.settled().await?;
+        match &mut self.store {
+            Store::Free(storing) => Ok(storing),
+            // A loader whose batch could not be stored is not asked again.
+            Store::Busy(_) | Store::Gone => std::future::pending().await,
+        }
     }
 
     /// A batch has the rules of its beginning.
@@ -212,157 +353,21 @@ impl Loader {
         }
         self.live = live;
     }
+}
 
-    /// Says in which phase of its life a batch is; tests that kill this process read it.
-    pub fn phase(&self, phase: &str, start: i64, end: i64) {
-        debug!(%phase, partition = self.origin.partition, start, end, "batch");
+impl Loader {
+    /// Counts the sessions that are open now.
+    pub fn count_sessions(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        let open = self.state.sessions.open_at(now);
+        self.metrics.sessions_open(self.origin.partition, open);
     }
+}
 
-    /// A record that an earlier version could not decode is taken for undecodable again: its stub is in the table, and what
-    /// follows was counted without it.
-    fn keep_stubs(&self, records: &mut [Record]) {
-        for record in records {
-            let stored = self.state.loaded.hash(record.offset);
-            if stored.is_some_and(|hash| hash == record.stub_hash(&self.origin)) {
-                record.forget_content();
-            }
-        }
-    }
-
-    /// Offsets are no identity: a topic that was recreated begins at 0 again.
-    fn compare_with_loaded(&self, records: &[Record]) -> Result<(), Stop> {
-        let differs = |record: &&Record| {
-            let stored = self.state.loaded.hash(record.offset);
-            stored.is_some_and(|hash| hash != record.hash(&self.origin))
-        };
-        match records.iter().find(differs) {
-            Some(record) => Err(Stop::recreated(&self.origin, record.offset)),
-            None => Ok(()),
-        }
-    }
-
-    /// Reads back what memory lacks of the segments, sessions and exchanges that the batch goes on with.
-    async fn restore(&mut self, batch: &Batch) -> Result<(), Stop> {
-        let frames = || batch.records.iter().filter_map(|record| record.content.as_ref().ok());
-        let segments: HashSet<Uuid> = frames()
-            .map(|frame| frame.segment_id)
-            .filter(|segment| !self.state.segments.knows(*segment))
-            .collect();
-        let missing = self.state.sessions.missing(frames());
-        if segments.is_empty() && missing.is_empty() {
-            return Ok(());
-        }
-        let past = persist("reading back", || {
-            self.sink
-                .past(&self.origin, batch.start, &segments, &missing, self.idle)
-        })
-        .await?;
-        for (segment, ranges) in past.segments {
-            self.state.segments.restore(segment, ranges);
-        }
-        self.state.sessions.restore(&missing, past.sessions, past.exchanges);
-        Ok(())
-    }
-
-    /// Leaves out frames that were seen before, and tells forks from them by their hash.
-    async fn drop_duplicates(&mut self, batch: Batch) -> Result<Vec<(Record, Verdict)>, Stop> {
-        let suspects: HashSet<(Uuid, i64)> = batch
-            .records
-            .iter()
-            .filter_map(|record| record.content.as_ref().ok())
-            .map(|frame| (frame.segment_id, frame.seq))
-            .filter(|(segment, seq)| self.state.segments.contains(*segment, *seq))
-            .collect();
-        let hashes = || self.sink.hashes(&self.origin, batch.start, &suspects);
-        let mut seen = Seen {
-            first: HashMap::with_capacity_and_hasher(batch.records.len(), Default::default()),
-            more: persist("looking up duplicates", hashes).await?,
-        };
-        for waiting in self.state.parts.frames() {
-            let frame = waiting.frame.frame();
-            seen.is_new((frame.segment_id, frame.seq), frame.frame_hash);
-        }
-        let mut fresh = Vec::with_capacity(batch.records.len());
-        for record in batch.records {
-            let Ok(frame) = &record.content else {
-                fresh.push((record, Verdict::Undecodable));
-                continue;
-            };
-            if frame.verify_hash().is_err() {
-                // Its sequence number may be a lie as well: it takes no other frame's place.
-                self.metrics.tampered.inc();
-                fresh.push((record, Verdict::Tampered));
-                continue;
-            }
-            let is_first = self.state.segments.insert(frame.segment_id, frame.seq);
-            if !seen.is_new((frame.segment_id, frame.seq), frame.frame_hash) {
-                self.metrics.duplicates.inc();
-                continue;
-            }
-            let verdict = if is_first { Verdict::Intact } else { Verdict::Fork };
-            if verdict == Verdict::Fork {
-                self.metrics.forks.inc();
-                warn!(
-                    partition = self.origin.partition,
-                    offset = record.offset,
-                    "a fork: two frames with one number"
-                );
-            }
-            fresh.push((record, verdict));
-        }
-        Ok(fresh)
-    }
-
-    /// Masks, places and puts together. Gives back the rows of all messages that are whole or given up, and the dead
-    /// letters. The sessions are those of the frames' own order, whenever their rows are complete.
-    fn take_in(&mut self, records: Vec<(Record, Verdict)>, mut calls: Calls) -> (Vec<Row>, Vec<DeadLetter>) {
-        let (mut rows, mut letters) = (Vec::with_capacity(records.len()), Vec::new());
-        for (record, verdict) in records {
-            match record.content {
-                Err(undecodable) => {
-                    self.metrics.undecodable.inc();
-                    letters.push(undecodable.letter(&self.origin, record.offset, record.kafka_time));
-                    rows.push(self.stub(&undecodable, record.offset, record.kafka_time));
-                }
-                Ok(frame) => {
-                    let frame = redaction::mask(frame, &self.live.redactor, &mut self.state.clean);
-                    let event = Event::of(record.offset, frame.frame());
-                    let place = self.state.sessions.place(&event);
-                    let with = Known {
-                        kafka_time: record.kafka_time,
-                        verdict,
-                        answers: calls.take(&event, place.session),
-                        place,
-                    };
-                    let offset = record.offset;
-                    for message in self
-                        .state
-                        .parts
-                        .take(Waiting { offset, frame, with }, &self.live.redactor)
-                    {
-                        self.finish(message, &mut rows);
-                    }
-                }
-            }
-        }
-        for message in self.state.parts.expire() {
-            self.finish(message, &mut rows);
-        }
-        (rows, letters)
-    }
-
-    /// Every row before the next batch is in the table, or waits for its message: of all but the latter memory may go.
-    fn forget(&mut self, end: i64) {
-        self.state.loaded.forget(end);
-        let waiting = || self.state.parts.frames().map(|waiting| waiting.frame.frame());
-        let keys: HashSet<SessionKey> = waiting().map(|frame| frame.session_key).collect();
-        let segments: HashSet<Uuid> = waiting().map(|frame| frame.segment_id).collect();
-        self.state.sessions.forget(MEMORY, |key| keys.contains(key));
-        self.state.segments.forget(MEMORY, |segment| segments.contains(segment));
-        self.metrics
-            .session_keys
-            .set(self.state.sessions.keys_in_memory() as i64);
-    }
+/// Says in which phase of its life a batch is; tests that kill this process read it.
+fn phase(origin: &Origin, phase: &str, start: i64, end: i64) {
+    debug!(%phase, partition = origin.partition, start, end, "batch");
 }
 
 /// What the token of every insert of one partition begins with.

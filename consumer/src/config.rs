@@ -56,10 +56,13 @@ pub struct Config {
 pub struct Limits {
     /// Records.
     pub rows: usize,
-    /// Bytes of keys and values; also what is fetched ahead, at most.
+    /// Bytes of keys and values.
     pub bytes: u64,
     /// Time since its first record.
     pub every: Duration,
+    /// Bytes of memory that the records of all partitions may take at once, from when they are decoded until they are
+    /// loaded; a batch may take half of it.
+    pub memory: u64,
 }
 
 /// Settings of new topics.
@@ -174,6 +177,7 @@ fn batch(section: Option<&Section<'_>>) -> (Limits, Duration) {
         rows: 50_000,
         bytes: 64 * 1024 * 1024,
         every: Duration::from_secs(1),
+        memory: 192 * 1024 * 1024,
     };
     let lease = Duration::from_secs(10);
     let Some(section) = section else {
@@ -190,10 +194,19 @@ fn batch(section: Option<&Section<'_>>) -> (Limits, Duration) {
             _ => Err("it must be from 1MiB to 192MiB: a batch stays one block in ClickHouse"),
         });
     let every = section.field::<Duration>("every").and_then(positive);
+    let memory = section
+        .field::<ByteSize>("memory")
+        .and_then(|memory| match memory.as_u64() {
+            memory @ 67_108_864..=4_294_967_295 => Ok(memory),
+            _ => {
+                Err("it must be from 64MiB to less than 4GiB: half of it holds a batch, and a message has up to 17 MiB")
+            }
+        });
     let limits = Limits {
         rows: rows.or(defaults.rows),
         bytes: bytes.or(defaults.bytes),
         every: every.or(defaults.every),
+        memory: memory.or(defaults.memory),
     };
     let lease_field = section
         .field::<Duration>("lease")
@@ -277,7 +290,7 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
-        let text = "source = \"a b\"\n[kafka]\n[batch]\nrows = 0\nbytes = \"1GiB\"\nlease = \"1h\"\nlinger = 1\n\
+        let text = "source = \"a b\"\n[kafka]\n[batch]\nrows = 0\nbytes = \"1GiB\"\nmemory = \"1MiB\"\nlease = \"1h\"\nlinger = 1\n\
                     [writers]\nsilence = \"10s\"\n";
         let errors = tapedeck_config::read_text("c.toml", text, Config::build).expect_err("it is wrong");
         let text = errors.to_string();
@@ -287,6 +300,7 @@ mod tests {
             "[clickhouse]",
             "batch.rows",
             "batch.bytes",
+            "batch.memory",
             "batch.lease",
             "linger",
             "writers.silence",

@@ -19,6 +19,13 @@ pub struct Ranges {
 impl Ranges {
     /// Adds `number`; false if it was there.
     pub fn insert(&mut self, number: i64) -> bool {
+        // Nearly always it is the next.
+        if let Some(mut last) = self.ranges.last_entry()
+            && last.get().checked_add(1) == Some(number)
+        {
+            *last.get_mut() = number;
+            return true;
+        }
         if self.contains(number) {
             return false;
         }
@@ -84,6 +91,18 @@ impl Segments {
     #[must_use]
     pub fn contains(&self, segment: Uuid, seq: i64) -> bool {
         self.0.get(&segment).is_some_and(|ranges| ranges.contains(seq))
+    }
+
+    /// How many are in memory.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// With more than `limit` segments in memory, forgets them; what is needed again is read back. Those that `waits` names,

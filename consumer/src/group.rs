@@ -192,6 +192,26 @@ impl Member {
         }
     }
 
+    /// How many partitions the topic has, asked until the brokers answer.
+    ///
+    /// # Errors
+    /// Only one that no retry mends.
+    pub async fn partitions(&self) -> Result<usize, Stop> {
+        loop {
+            let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
+            let asked = tokio::task::spawn_blocking(move || {
+                let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE)?;
+                Ok(metadata.topics().iter().map(|topic| topic.partitions().len()).sum())
+            });
+            match asked.await.unwrap_or(Err(KafkaError::Canceled)) {
+                Ok(partitions) => return Ok(partitions),
+                Err(error) if is_permanent(&error) => return Err(Stop::Kafka(error)),
+                Err(error) => warn!(%error, "the topic's partitions cannot be had; trying again"),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
     /// Commits, and waits for the brokers, as often as it takes. Gives back a moment at which the partition was ours:
     /// just before the brokers were asked, for they refuse whoever they have dropped from the group.
     ///

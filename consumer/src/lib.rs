@@ -2,7 +2,9 @@
 //!
 //! # The life of a batch
 //!
-//! One plain function, [`batch::Loader::load`], for each partition on its own:
+//! One plain function, [`batch::Loader::load`], for each partition on its own. Partitions are loaded by
+//! [`batch::Loader::begin`], which does the same, but stores a batch (7 to 9) while the next is prepared (2 to 6), and a reader decodes
+//! the one after that:
 //!
 //! 1. **decode** ([`record`]): a record that is no frame goes to the dead-letter topic and leaves a stub row.
 //! 2. **drop duplicates** ([`duplicates`]): by (segment, seq); another hash at the same place is a fork, and stays.
@@ -22,6 +24,7 @@
 
 pub mod admin;
 pub mod batch;
+pub mod budget;
 pub mod calls;
 pub mod config;
 pub mod duplicates;

@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Redacts recorded frames, groups them into sessions and loads them into ClickHouse, exactly once.
 #[derive(Parser)]
 #[command(name = "tapedeck-consumer", version, args_conflicts_with_subcommands = true)]

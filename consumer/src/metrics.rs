@@ -48,8 +48,14 @@ pub struct Metrics {
     pub rules_changed: Counter,
     pub rules_refused: Counter,
     pub session_keys: Gauge,
+    pub memory: Gauge,
+    pub memory_peak: Gauge,
+    pub memory_limit: Gauge,
     pub batch_records: Histogram,
+    pub batch_bytes: Histogram,
     pub batch_time: Histogram,
+    pub insert_time: Histogram,
+    pub publish_time: Histogram,
     pub redaction_time: Histogram,
     pub retried: Counter,
     lag_time: Family<OfPartition, Gauge<f64, AtomicU64>>,
@@ -58,6 +64,7 @@ pub struct Metrics {
     lag: Family<OfPartition, Gauge>,
     offset: Family<OfPartition, Gauge>,
     newest: Family<OfPartition, Gauge<f64, AtomicU64>>,
+    sessions: Family<OfPartition, Gauge>,
 }
 
 impl Default for Metrics {
@@ -98,18 +105,33 @@ impl Default for Metrics {
             Family::default(),
         );
         let seconds = || Histogram::new(exponential_buckets(0.001, 4.0, 10));
-        let (batch_records, batch_time, redaction_time, lag_time) = (
+        let (batch_records, batch_bytes, batch_time, insert_time, publish_time, redaction_time, lag_time) = (
             Histogram::new(exponential_buckets(1.0, 4.0, 10)),
+            Histogram::new(exponential_buckets(1024.0, 4.0, 10)),
+            seconds(),
+            seconds(),
             seconds(),
             seconds(),
             Family::<OfPartition, Gauge<f64, AtomicU64>>::default(),
         );
         registry.register("batch_records", "Records of a batch", batch_records.clone());
+        let help = "Keys and values of a batch's records";
+        registry.register_with_unit("batch", help, Unit::Bytes, batch_bytes.clone());
         for (name, help, histogram) in [
             (
                 "batch",
                 "From a batch's last record to its acknowledged events",
                 &batch_time,
+            ),
+            (
+                "insert",
+                "Inserting a batch's rows, repeated attempts included",
+                &insert_time,
+            ),
+            (
+                "publish",
+                "Publishing a batch's events until all are acknowledged",
+                &publish_time,
             ),
             ("redaction", "Masking, placing and redacting a batch", &redaction_time),
         ] {
@@ -121,6 +143,24 @@ impl Default for Metrics {
             Unit::Seconds,
             Family::clone(&lag_time),
         );
+        let (memory, memory_peak, memory_limit) = (Gauge::default(), Gauge::default(), Gauge::default());
+        for (name, help, gauge) in [
+            (
+                "memory",
+                "What records on their way take of the budget that all partitions share",
+                &memory,
+            ),
+            ("memory_peak", "The most that they ever took of it", &memory_peak),
+            ("memory_limit", "All of that budget: [batch] memory", &memory_limit),
+        ] {
+            registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
+        }
+        let sessions = Family::<OfPartition, Gauge>::default();
+        registry.register(
+            "sessions_open",
+            "Sessions with a frame within [sessions] idle, as far as they are in memory",
+            Family::clone(&sessions),
+        );
         registry.register(
             "session_keys",
             "Session keys in the memory of the partition loaded last",
@@ -128,7 +168,7 @@ impl Default for Metrics {
         );
         registry.register(
             "lag_records",
-            "Records in the log that have not been read",
+            "Records in the log that are not loaded yet",
             Family::clone(&lag),
         );
         registry.register(
@@ -158,14 +198,21 @@ impl Default for Metrics {
             redacted,
             would_redact,
             session_keys,
+            memory,
+            memory_peak,
+            memory_limit,
             batch_records,
+            batch_bytes,
             batch_time,
+            insert_time,
+            publish_time,
             redaction_time,
             retried,
             lag_time,
             lag,
             offset,
             newest,
+            sessions,
         }
     }
 }
@@ -176,6 +223,23 @@ impl Metrics {
         let label = OfPartition { partition };
         self.offset.get_or_create(&label).set(offset);
         self.newest.get_or_create(&label).set(time as f64 / 1000.0);
+    }
+
+    /// So many sessions of a partition are open.
+    pub fn sessions_open(&self, partition: i32, sessions: usize) {
+        let label = OfPartition { partition };
+        let sessions = i64::try_from(sessions).unwrap_or(i64::MAX);
+        self.sessions.get_or_create(&label).set(sessions);
+    }
+
+    /// A partition is not ours any more: what was said of it is for its new owner to say.
+    pub fn let_go(&self, partition: i32) {
+        let label = OfPartition { partition };
+        self.lag_time.remove(&label);
+        self.lag.remove(&label);
+        self.offset.remove(&label);
+        self.newest.remove(&label);
+        self.sessions.remove(&label);
     }
 
     /// These rules found something in a frame.
@@ -195,10 +259,16 @@ impl Metrics {
         self.would_redact.get_or_create(&label).inc_by(u64::from(findings));
     }
 
-    /// A partition's log ends at `end`, and has been read up to `position`.
-    pub fn log_end(&self, partition: i32, end: i64, position: i64) {
+    /// A partition is ours from now on, and its records below `position` are loaded.
+    pub fn taken_over(&self, partition: i32, position: i64) {
+        self.offset.get_or_create(&OfPartition { partition }).set(position);
+    }
+
+    /// A partition's log ends at `end`.
+    pub fn log_end(&self, partition: i32, end: i64) {
         let label = OfPartition { partition };
-        self.lag.get_or_create(&label).set(end - position);
+        let position = self.offset.get_or_create(&label).get();
+        self.lag.get_or_create(&label).set((end - position).max(0));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let newest = self.newest.get_or_create(&label).get();
         // Before the first batch nobody knows.
@@ -236,12 +306,17 @@ mod tests {
                 .parse::<f64>()
                 .expect("a number")
         };
-        metrics.log_end(3, 10, 0);
+        metrics.taken_over(3, 0);
+        metrics.log_end(3, 10);
         assert_eq!((value("lag_records"), value("lag_seconds")), (10.0, 0.0));
         metrics.loaded_up_to(3, 5, 1_000);
-        metrics.log_end(3, 10, 5);
+        metrics.log_end(3, 10);
         assert!(value("lag_seconds") > 1e9, "a record of 1970 is old");
-        metrics.log_end(3, 10, 10);
+        metrics.loaded_up_to(3, 10, 1_000);
+        metrics.log_end(3, 10);
         assert_eq!((value("lag_records"), value("lag_seconds")), (0.0, 0.0));
+        metrics.let_go(3);
+        let text = metrics.text();
+        assert!(!text.contains("partition=\"3\""), "its new owner says it:\n{text}");
     }
 }

@@ -1,17 +1,20 @@
 //! The life of a partition while it is ours: take over, then batch after batch.
 
-use std::sync::Arc;
+mod reader;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-use crate::batch::{Batch, Loader, Tools, token_prefix};
+use crate::batch::{Loader, Tools, token_prefix};
 use crate::config::Limits;
 use crate::group::Member;
-use crate::record::Record;
 use crate::rows::Origin;
 use crate::schemas::Schemas;
 use crate::silence::{Listener, Watch};
@@ -20,9 +23,7 @@ use crate::source::Source;
 use crate::standing::Standing;
 use crate::stop::{Stop, persist};
 use crate::witness::Witness;
-
-/// How often the ends of the log are looked at.
-const LOOK: Duration = Duration::from_secs(5);
+use reader::{Gathered, Reader};
 
 /// A partition that is ours.
 #[derive(Debug)]
@@ -55,15 +56,7 @@ struct Beginning {
     witness: Witness,
     loader: Loader,
     position: i64,
-    lookout: Lookout,
-}
-
-/// What is looked at from time to time, whatever batches do meanwhile.
-struct Lookout {
-    looks: Interval,
     watch: Watch,
-    /// Dead letters that somebody wants read again.
-    wanted: Vec<i64>,
 }
 
 impl Partition {
@@ -72,20 +65,22 @@ impl Partition {
     /// # Errors
     /// Why nothing of this partition can be loaded any more.
     pub async fn run(self) -> Result<(), Stop> {
-        let revoked = self.revoked.clone();
+        let (revoked, number) = (self.revoked.clone(), self.origin.partition);
+        let (grace, metrics) = (self.grace, Arc::clone(&self.tools.metrics));
         let beginning = tokio::select! {
             () = revoked.cancelled() => return Ok(()),
             beginning = self.take_over() => beginning?,
         };
-        let grace = self.grace;
         // A batch that does not end in time is abandoned: what was inserted is found by the next owner.
-        tokio::select! {
-            result = self.load_batches(beginning) => result,
+        let result = tokio::select! {
+            result = Arc::new(self).load_batches(beginning) => result,
             () = async { revoked.cancelled().await; sleep(grace).await } => {
-                warn!(partition = self.origin.partition, "revoked: abandoned a batch");
+                warn!(partition = number, "revoked: abandoned a batch");
                 Ok(())
             }
-        }
+        };
+        metrics.let_go(number);
+        result
     }
 
     /// Makes sure that no earlier owner's insert can land any more, and finds out what has landed.
@@ -98,15 +93,10 @@ impl Partition {
         sleep(self.tools.lease).await;
         let prefix = token_prefix(origin);
         persist("ending inserts", || sink.end_inserts(&prefix)).await?;
-        let source = Source::new(
-            self.kafka.clone(),
-            &self.group,
-            &origin.topic,
-            origin.partition,
-            self.limits.bytes,
-        )
-        .map_err(Stop::Kafka)?
-        .with_schemas(self.schemas.clone());
+        let ahead = self.tools.budget.ahead(self.member.partitions().await?);
+        let source = Source::new(self.kafka.clone(), &self.group, &origin.topic, origin.partition, ahead)
+            .map_err(Stop::Kafka)?
+            .with_schemas(self.schemas.clone());
         let (first, end) = source.ends_at_last().await?;
         let committed = self.member.committed(origin.partition).await?;
         let wanted = match committed {
@@ -129,6 +119,7 @@ impl Partition {
             standing.commit(position).await?;
         }
         let loaded = persist("reading back", || sink.loaded(origin, position)).await?;
+        self.tools.metrics.taken_over(origin.partition, position);
         info!(
             partition = origin.partition,
             position,
@@ -142,7 +133,7 @@ impl Partition {
             source,
             witness,
             position,
-            lookout: self.lookout(Watch::new(writers)),
+            watch: Watch::new(writers),
         })
     }
 
@@ -169,123 +160,64 @@ impl Partition {
         Ok(first)
     }
 
-    fn lookout(&self, watch: Watch) -> Lookout {
-        let every = LOOK.min(self.listener.span() / 4);
-        let mut looks = interval(every);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        looks.reset();
-        Lookout {
-            looks,
-            watch,
-            wanted: Vec::new(),
-        }
-    }
-
-    async fn load_batches(&self, beginning: Beginning) -> Result<(), Stop> {
+    async fn load_batches(self: Arc<Self>, beginning: Beginning) -> Result<(), Stop> {
         let Beginning {
             source,
-            mut witness,
+            witness,
             mut loader,
-            mut position,
-            mut lookout,
+            position,
+            watch,
         } = beginning;
-        while let Some(batch) = self.collect(&source, &mut position, &mut lookout).await? {
-            if let Some(last) = batch.records.last() {
-                // After the batch was read: had the log been exchanged before, or while it was, this sees the new one.
-                witness.testify(self).await?;
-                witness.last = Some((last.offset, last.hash(&self.origin)));
-                let frames = batch.records.iter().filter_map(|record| record.content.as_ref().ok());
-                frames.for_each(|frame| lookout.watch.saw(frame.writer_id));
-                let (start, end, newest) = (batch.start, batch.end, last.kafka_time);
-                let offset = loader.load(batch).await?;
-                loader.commit(offset).await?;
-                loader.phase("committed", start, end);
-                self.tools.metrics.loaded_up_to(self.origin.partition, end, newest);
+        let watch = Arc::new(Mutex::new(watch));
+        // The next batch is gathered and decoded while this one is loaded, and no more than that.
+        let (sender, mut gathered) = mpsc::channel(1);
+        let reader = Reader::new(Arc::clone(&self), source, witness, position, Arc::clone(&watch));
+        let reading = AbortOnDropHandle::new(tokio::spawn(reader.run(sender)));
+        loop {
+            let next = tokio::select! {
+                next = gathered.recv() => next,
+                stored = loader.settled(), if loader.is_storing() => {
+                    stored?;
+                    continue;
+                }
+            };
+            let Some(Gathered { batch, wanted }) = next.filter(|_| !self.revoked.is_cancelled()) else {
+                break;
+            };
+            let end = batch.end;
+            if !batch.records.is_empty() {
+                {
+                    let mut watch = lock(&watch);
+                    let frames = batch.records.iter().filter_map(|record| record.content.as_deref().ok());
+                    frames.for_each(|frame| watch.saw(frame.writer_id));
+                }
+                loader.begin(batch).await?;
             }
-            let gone = lookout.watch.take(position, |writer| self.listener.word(writer));
-            if !gone.is_empty() {
-                let offset = loader.settle(&gone, position).await?;
-                loader.commit(offset).await?;
+            loader.count_sessions();
+            if lock(&watch).is_due(end) {
+                // Everything before it has to be in the table.
+                loader.settled().await?;
+                let gone = lock(&watch).take(end, |writer| self.listener.word(writer));
+                if !gone.is_empty() {
+                    let offset = loader.settle(&gone, end).await?;
+                    loader.commit(offset).await?;
+                }
             }
-            for offset in std::mem::take(&mut lookout.wanted) {
-                let record = witness.look_up(offset).await?;
+            for (offset, record) in wanted {
                 loader.retry(offset, record).await?;
             }
         }
-        Ok(())
-    }
-
-    /// Gathers records until the batch is full or old enough, or empty and somebody gone is to be settled; `None` once the
-    /// partition is revoked.
-    async fn collect(&self, source: &Source, position: &mut i64, lookout: &mut Lookout) -> Result<Option<Batch>, Stop> {
-        let start = *position;
-        let mut records: Vec<Record> = Vec::new();
-        let mut bytes = 0;
-        let mut full = None;
-        while records.len() < self.limits.rows && bytes < self.limits.bytes {
-            // With nothing gathered there is no hurry; the branch is then disabled and its time never comes.
-            let deadline = full.unwrap_or_else(Instant::now);
-            tokio::select! {
-                biased;
-                () = self.revoked.cancelled() => return Ok(None),
-                () = sleep_until(deadline), if full.is_some() => break,
-                _ = lookout.looks.tick() => {
-                    self.look_at_end(source, *position, &mut lookout.watch).await?;
-                    // Who cannot ask now asks at the next look.
-                    let wanted = self.tools.sink.wanted_again(&self.origin, start).await;
-                    lookout.wanted = wanted.unwrap_or_default();
-                    if records.is_empty() && (lookout.watch.is_due(*position) || !lookout.wanted.is_empty()) {
-                        break;
-                    }
-                }
-                next = source.next() => match next? {
-                    Some(record) => {
-                        full.get_or_insert_with(|| Instant::now() + self.limits.every);
-                        *position = record.offset + 1;
-                        bytes += record.size as u64;
-                        records.push(record);
-                    }
-                    None => {
-                        let (first, end) = source.ends_at_last().await?;
-                        if end < *position {
-                            return Err(self.shorter(end, *position));
-                        }
-                        if first > *position && !records.is_empty() {
-                            // What was gathered is loaded first; the same comes again with the next batch.
-                            source.go_to(*position).map_err(Stop::Kafka)?;
-                            break;
-                        }
-                        *position = self.after_retention(*position, first).await?;
-                        if records.is_empty() && *position > start {
-                            source.go_to(*position).map_err(Stop::Kafka)?;
-                            return Box::pin(self.collect(source, position, lookout)).await;
-                        }
-                        sleep(Duration::from_millis(200)).await;
-                        source.go_to(*position).map_err(Stop::Kafka)?;
-                    }
-                },
-            }
+        loader.settled().await?;
+        if self.revoked.is_cancelled() {
+            return Ok(());
         }
-        Ok(Some(Batch {
-            start,
-            end: *position,
-            records,
-        }))
-    }
-
-    /// A log that ends before what was read from it is another log. Whoever was gone before it was found to end where it
-    /// does has written nothing beyond.
-    async fn look_at_end(&self, source: &Source, position: i64, watch: &mut Watch) -> Result<(), Stop> {
-        let gone = watch.gone(|writer| self.listener.word(writer));
-        match source.ends().await {
-            Ok((_, end)) if end < position => Err(self.shorter(end, position)),
-            Ok((_, end)) => {
-                self.tools.metrics.log_end(self.origin.partition, end, position);
-                watch.until(end, gone);
-                Ok(())
-            }
-            // The brokers are away: nothing can be said, and librdkafka keeps trying.
-            Err(_) => Ok(()),
+        // Why nothing more comes.
+        match reading.await {
+            Ok(result) => result,
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Ok(()),
+            },
         }
     }
 
@@ -297,4 +229,8 @@ impl Partition {
             position,
         }
     }
+}
+
+fn lock(watch: &Mutex<Watch>) -> MutexGuard<'_, Watch> {
+    watch.lock().unwrap_or_else(PoisonError::into_inner)
 }

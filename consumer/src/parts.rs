@@ -4,7 +4,8 @@
 //! row is made as soon as nothing that follows can change it, so a message may have any size; until the message is whole,
 //! the committed offset stays before its first frame, since redaction has to begin there again after a crash. A message
 //! that never gets whole (its exchange ends, another begins in its place, or its frames have stopped coming) is let go as
-//! truncated: the rows that were not made yet come without a body, but with sizes and commitments.
+//! truncated: the rows that were not made yet come without a body, but with sizes and commitments. Where there is no room for
+//! what waits ([`Room`]), the bodies of the messages that grow are dropped.
 
 use std::sync::Arc;
 
@@ -13,13 +14,12 @@ use tapedeck_redact::{DropReason, Redacted, Redactor, Stream};
 use tapedeck_schemas::{Direction, Frame};
 use uuid::Uuid;
 
+use crate::budget::{Reserved, Room};
 use crate::redaction::{Body, MaskedFrame, context};
 
 #[cfg(test)]
 mod tests;
 
-/// What may wait here in all, in bytes; beyond it the bodies of the messages that grow are dropped.
-const MAX_WAITING: usize = 128 * 1024 * 1024;
 /// A message whose parts have stopped for so long, by frame time, will not become whole. Microseconds.
 const SILENCE: i64 = 60 * 1_000_000;
 
@@ -86,21 +86,42 @@ pub struct Parts<T> {
     open: HashMap<(Uuid, Direction), Open<T>>,
     /// Bytes that all streams hold.
     bytes: usize,
+    /// Where they are.
+    room: Room,
     /// Latest frame time so far.
     now: i64,
 }
 
-impl<T> Default for Parts<T> {
-    fn default() -> Self {
+impl<T> Parts<T> {
+    /// None yet; what waits has this room.
+    #[must_use]
+    pub fn within(room: Room) -> Self {
         Self {
             open: HashMap::new(),
             bytes: 0,
+            room,
             now: i64::MIN,
         }
     }
-}
 
-impl<T> Parts<T> {
+    /// What waits of a batch keeps its part of the budget.
+    pub fn keep_of(&mut self, reserved: &mut Reserved) {
+        self.room.keep_of(reserved);
+    }
+
+    /// Whether the next frame is a message by itself, and nothing that waits ends with it: then it need not be taken.
+    pub fn passes(&mut self, frame: &Frame) -> bool {
+        let is_whole = frame.part.index == 0 && frame.part.last;
+        let all = [Direction::ToTarget, Direction::ToClient, Direction::None];
+        let waits = |direction| self.open.contains_key(&(frame.exchange_id, direction));
+        // Nearly always nothing waits.
+        if !is_whole || (!self.open.is_empty() && all.into_iter().any(waits)) {
+            return false;
+        }
+        self.now = self.now.max(frame.time);
+        true
+    }
+
     /// Takes the next frame, and gives back what can be made rows of with it, in the order of the first frames. A message keeps
     /// the rules that it began with.
     pub fn take(&mut self, waiting: Waiting<T>, redactor: &Arc<Redactor>) -> Vec<Message<T>> {
@@ -220,7 +241,7 @@ impl<T> Parts<T> {
         open.size = open.size.saturating_add(size);
         open.last = open.last.max(time);
         open.frames.push(waiting);
-        let fits = self.bytes + open.held() + payload.len() <= MAX_WAITING;
+        let fits = self.room.resize(self.bytes + open.held() + payload.len());
         let mut bodies = match &mut open.stream {
             Some(stream) if fits => stream.push(payload),
             _ => Vec::new(),
@@ -245,12 +266,14 @@ impl<T> Parts<T> {
             self.bytes += open.held();
             self.open.insert(place, open);
         }
+        self.room.resize(self.bytes);
         settled.into_iter().collect()
     }
 
     /// What waits of a message whose rest never comes, if anything does.
     fn truncate(&mut self, open: Open<T>) -> Option<Message<T>> {
         self.bytes -= open.held();
+        self.room.resize(self.bytes);
         (!open.frames.is_empty()).then_some(Message {
             frames: open.frames,
             body: Body::Withheld(DropReason::Incomplete),

@@ -17,8 +17,10 @@ pub struct Record {
     pub size: usize,
     /// Bytes of the value.
     value_size: usize,
-    /// The frame, or why it is none.
-    pub content: Result<Frame, Undecodable>,
+    /// The frame fits its hash.
+    pub(crate) is_sound: bool,
+    /// The frame, or why it is none. It has a place of its own: it is handed on from stage to stage, and is large.
+    pub content: Result<Box<Frame>, Undecodable>,
 }
 
 /// A record that is no frame. Nothing of its value is kept.
@@ -50,11 +52,14 @@ impl Record {
         };
         let content = match value {
             None => Err(undecodable("no_value")),
-            Some(value) => decode_frame_by(value, ids).map_err(|error| undecodable(error.reason())),
+            Some(value) => decode_frame_by(value, ids)
+                .map(Box::new)
+                .map_err(|error| undecodable(error.reason())),
         };
         Self {
             offset,
             kafka_time,
+            is_sound: content.as_ref().is_ok_and(|frame| frame.verify_hash().is_ok()),
             size: key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len),
             value_size: value.map_or(0, <[u8]>::len),
             content,

@@ -50,7 +50,7 @@ impl Fate {
 #[derive(Debug)]
 pub struct MaskedFrame {
     /// Invariant: no payload, no salts.
-    frame: Frame,
+    frame: Box<Frame>,
     payload: Option<Payload>,
     salts: Salts,
     metadata_masked: bool,
@@ -76,7 +76,7 @@ impl MaskedFrame {
 #[derive(Clone, Debug)]
 pub struct CleanFrame {
     /// Invariant: no payload, no salts, texts masked.
-    frame: Frame,
+    frame: Box<Frame>,
     body: Option<Bytes>,
     fate: Fate,
     rules: Vec<Arc<str>>,
@@ -138,13 +138,13 @@ impl CleanFrame {
     #[must_use]
     pub fn stub(frame: Frame, reason: &'static str) -> Self {
         Self {
-            frame: Frame {
+            frame: Box::new(Frame {
                 payload: None,
                 salts: Salts::default(),
                 commitments: Commitments::default(),
                 counters: Counters::default(),
                 ..frame
-            },
+            }),
             body: None,
             fate: Fate::Dropped(reason),
             rules: Vec::new(),
@@ -157,11 +157,23 @@ impl CleanFrame {
 
 /// Masks every text of a frame that a client or a target chose. `known` goes with the redactor.
 #[must_use]
-pub fn mask(mut frame: Frame, redactor: &Redactor, known: &mut Known) -> MaskedFrame {
+pub fn mask(frame: impl Into<Box<Frame>>, redactor: &Redactor, known: &mut Known) -> MaskedFrame {
+    let mut frame: Box<Frame> = frame.into();
     let payload = frame.payload.take();
     let salts = std::mem::take(&mut frame.salts);
-    // Rules and keys are those of the tenant and the target.
-    let (tenant, target) = (frame.tenant.clone(), frame.target.clone());
+    if !redactor.is_enabled() {
+        return MaskedFrame {
+            frame,
+            payload,
+            salts,
+            metadata_masked: false,
+            direct_masked: false,
+            rules: Vec::new(),
+            tokens: Vec::new(),
+        };
+    }
+    // Rules and keys are those of the tenant and the target, which no rule masks.
+    let (tenant, target) = (std::mem::take(&mut frame.tenant), std::mem::take(&mut frame.target));
     let mut masks = Masks {
         redactor,
         known: known.of(&tenant, &target),
@@ -197,9 +209,11 @@ pub fn mask(mut frame: Frame, redactor: &Redactor, known: &mut Known) -> MaskedF
         metadata_masked |= masks.mask(&mut sse.event);
         metadata_masked |= masks.mask_all(&mut sse.comment);
     }
+    let (rules, tokens) = (masks.rules, masks.tokens);
+    (frame.tenant, frame.target) = (tenant, target);
     MaskedFrame {
-        rules: masks.rules,
-        tokens: masks.tokens,
+        rules,
+        tokens,
         frame,
         payload,
         salts,
@@ -312,19 +326,23 @@ pub fn clean(frames: Vec<MaskedFrame>, body: Body, redactor: &Redactor) -> Vec<C
             pairs.map(|(frame, redacted)| frame.with(&redacted)).collect()
         }
         Body::Whole(payload) => {
-            let each = |frame: MaskedFrame| match &payload {
-                None => frame.finish(None, Fate::None, &[], &[]),
-                Some(payload) => {
-                    let redacted = redactor.redact(&payload.0, &context(&frame.frame));
-                    match redacted.outcome() {
-                        // The very same bytes: nothing is copied.
-                        Outcome::Unchanged => frame.finish(Some(payload.0.clone()), Fate::Unchanged, &[], &[]),
-                        _ => frame.with(&redacted),
-                    }
-                }
-            };
+            let each = |frame| clean_whole(frame, payload.as_ref(), redactor);
             frames.into_iter().map(each).collect()
         }
+    }
+}
+
+/// The same for a message that came in one frame, whose payload this is.
+#[must_use]
+pub fn clean_whole(frame: MaskedFrame, payload: Option<&Payload>, redactor: &Redactor) -> CleanFrame {
+    let Some(payload) = payload else {
+        return frame.finish(None, Fate::None, &[], &[]);
+    };
+    let redacted = redactor.redact(&payload.0, &context(&frame.frame));
+    match redacted.outcome() {
+        // The very same bytes: nothing is copied.
+        Outcome::Unchanged => frame.finish(Some(payload.0.clone()), Fate::Unchanged, &[], &[]),
+        _ => frame.with(&redacted),
     }
 }
 

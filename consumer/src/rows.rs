@@ -1,7 +1,7 @@
-//! The rows of `frames`, in ClickHouse's RowBinary: values one after the other, in the order of [`COLUMNS`].
+//! The rows of `frames`: values in the order of [`COLUMNS`], collected to blocks in ClickHouse's Native format.
 
-mod binary;
 mod columns;
+mod native;
 mod present;
 
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::redaction::{CleanFrame, Fate};
 use crate::sessions::Place;
-use binary::Writer;
 pub use columns::{COLUMNS, names, structure};
+pub use native::Columns;
 pub use present::{Field, erased_present};
 
 /// What loading found out about a record.
@@ -99,10 +99,9 @@ impl Row {
         start.clamp(0, LATEST_START)
     }
 
-    /// Appends the row.
-    pub fn encode(&self, origin: &Origin, out: &mut Vec<u8>) {
+    /// Adds the row to a block.
+    pub fn encode(&self, origin: &Origin, w: &mut Columns) {
         let frame = self.frame.frame();
-        let mut w = Writer(out);
         w.text(&frame.tenant);
         w.long(self.session_start());
         w.id(self.place.session);
@@ -121,10 +120,10 @@ impl Row {
         w.text(frame.direction.as_str());
         w.text(frame.end.map_or("", |end| end.as_str()));
         w.text(&frame.target);
-        self.encode_caller(&mut w);
-        self.encode_message(&mut w);
-        self.encode_events(&mut w);
-        self.encode_payload(&mut w);
+        self.encode_caller(w);
+        self.encode_message(w);
+        self.encode_events(w);
+        self.encode_payload(w);
         w.text(self.verdict.as_str());
         w.boolean(self.truncated);
         w.boolean(self.place.totals.shared);
@@ -143,9 +142,10 @@ impl Row {
         w.id(self.answers.unwrap_or_default());
         w.texts(&self.place.concerns);
         w.texts(self.frame.tokens());
+        w.end_row();
     }
 
-    fn encode_caller(&self, w: &mut Writer<'_>) {
+    fn encode_caller(&self, w: &mut Columns) {
         let frame = self.frame.frame();
         let principal = frame.principal.as_deref();
         w.text(principal.map_or("", |p| &p.issuer));
@@ -163,7 +163,7 @@ impl Row {
         w.optional(frame.client.claimed_version.as_deref());
     }
 
-    fn encode_message(&self, w: &mut Writer<'_>) {
+    fn encode_message(&self, w: &mut Columns) {
         let frame = self.frame.frame();
         w.optional(frame.protocol.revision.as_deref());
         w.text(&frame.protocol.transport);
@@ -191,7 +191,7 @@ impl Row {
         w.optional(decision.and_then(|decision| decision.approval_id.as_deref()));
     }
 
-    fn encode_events(&self, w: &mut Writer<'_>) {
+    fn encode_events(&self, w: &mut Columns) {
         let frame = self.frame.frame();
         let counters = &frame.counters;
         w.long(counters.requests);
@@ -215,7 +215,7 @@ impl Row {
         w.long(gap.map_or(0, |gap| gap.bytes));
     }
 
-    fn encode_payload(&self, w: &mut Writer<'_>) {
+    fn encode_payload(&self, w: &mut Columns) {
         let frame = self.frame.frame();
         w.bytes(self.frame.body().unwrap_or_default());
         w.long(frame.payload_size);

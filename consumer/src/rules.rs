@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tapedeck_redact::{Config, ConfigError, Pack, Redactor};
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::config::Redaction;
 use crate::metrics::Metrics;
@@ -84,6 +84,9 @@ impl std::fmt::Debug for Packs {
 /// # Errors
 /// Everything that is wrong with them.
 pub fn load(settings: Redaction) -> Result<(Rules, Reload), RulesError> {
+    if !settings.enabled {
+        warn!("redaction is off: whatever clients and targets say is stored as they sent it, secrets too");
+    }
     let packs = Packs::read(&settings)?;
     let live = packs.compile(&settings)?;
     let (sender, receiver) = watch::channel(live);
@@ -158,6 +161,7 @@ impl Packs {
             toml: toml.clone(),
         };
         let mut config = Config {
+            enabled: settings.enabled,
             policies: settings.policies.clone(),
             keys: settings.keys.clone(),
             ..Config::default()

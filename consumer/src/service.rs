@@ -17,6 +17,7 @@ use tracing::info;
 
 use crate::admin::Admin;
 use crate::batch::Tools;
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::group::{Change, Member};
 use crate::metrics::Metrics;
@@ -72,9 +73,16 @@ pub enum ServiceError {
 /// # Errors
 /// What cannot be mended by waiting; one partition that cannot go on ends all, so that somebody looks.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), ServiceError> {
+    run_with(config, Arc::new(Metrics::default()), shutdown).await
+}
+
+/// The same, with figures that somebody else can see, too.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(config: Config, metrics: Arc<Metrics>, shutdown: CancellationToken) -> Result<(), ServiceError> {
     let kafka = config.kafka.client_config();
     let names = &config.kafka.topics;
-    let metrics = Arc::new(Metrics::default());
     let sink = Sink::new(&config.clickhouse)?;
     let (schemas, topics) = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
@@ -91,6 +99,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
         lease: config.lease,
         idle: config.idle,
         retention: config.retention.clone(),
+        budget: Budget::new(config.limits.memory, Arc::clone(&metrics)),
     };
     let mut tasks = JoinSet::new();
     if let Some(address) = config.admin_listen {

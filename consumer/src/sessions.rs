@@ -131,6 +131,8 @@ impl Missing {
 #[derive(Debug)]
 pub struct Sessions {
     keys: HashMap<SessionKey, Key>,
+    /// Batches begun. Keys and exchanges say in which of them they were touched last.
+    batch: u64,
     /// Microseconds.
     idle: i64,
 }
@@ -141,11 +143,19 @@ impl Sessions {
     pub fn new(idle: i64) -> Self {
         Self {
             keys: HashMap::new(),
+            batch: 0,
             idle,
         }
     }
 
-    /// What has to be restored before these frames can be placed.
+    /// Begins the next batch, and gives back its number.
+    pub fn begin(&mut self) -> u64 {
+        self.batch += 1;
+        self.batch
+    }
+
+    /// What has to be restored before these frames can be placed. Of what batches that are not stored yet have touched
+    /// nothing is missing, unless it was forgotten.
     pub fn missing<'a>(&self, frames: impl Iterator<Item = &'a Frame>) -> Missing {
         let mut missing = Missing::default();
         let mut opened = HashSet::default();
@@ -178,7 +188,7 @@ impl Sessions {
     pub fn restore(&mut self, missing: &Missing, sessions: Vec<RestoredSession>, exchanges: Vec<RestoredExchange>) {
         // A key without rows is known from now on to have none.
         for key in missing.keys.keys() {
-            self.keys.entry(*key).or_default();
+            self.keys.entry(*key).or_default().touched = self.batch;
         }
         for restored in sessions {
             let key = self.keys.entry(restored.key).or_default();
@@ -209,6 +219,7 @@ impl Sessions {
                 opens: restored.opens,
                 asked: Asked::restore(restored.asked),
                 ended: false,
+                touched: self.batch,
             });
         }
     }
@@ -230,7 +241,9 @@ impl Sessions {
         if is_recorders_own(event.kind) || session.is_nil() {
             return Place::default();
         }
-        let totals = self.keys.entry(event.key).or_default().count(event, session);
+        let key = self.keys.entry(event.key).or_default();
+        key.touched = self.batch;
+        let totals = key.count(event, session);
         Place {
             session,
             totals,
@@ -245,6 +258,7 @@ impl Sessions {
         }
         let idle = self.idle;
         let key = self.keys.entry(event.key).or_default();
+        key.touched = self.batch;
         let (mut starts, mut closes) = (false, None);
         if !key.exchanges.contains_key(&event.exchange) {
             let (session, opens);
@@ -256,6 +270,7 @@ impl Sessions {
                     opens,
                     asked: Asked::default(),
                     ended: false,
+                    touched: self.batch,
                 },
             );
         }
@@ -263,6 +278,7 @@ impl Sessions {
             .exchanges
             .get_mut(&event.exchange)
             .expect("inserted above where it was absent");
+        exchange.touched = self.batch;
         exchange.ended |= event.ends;
         exchange.asked.note(event);
         let concerns = exchange.asked.concerned(event);
@@ -291,18 +307,35 @@ impl Sessions {
     }
 
     /// Forgets exchanges that have ended; whatever of them still comes is read back. With more than `limit` keys, sessions
-    /// and exchanges in memory, all is forgotten. Keys that `waits` names, some of whose rows are not in the table yet, stay.
-    pub fn forget(&mut self, limit: usize, waits: impl Fn(&SessionKey) -> bool) {
+    /// and exchanges in memory, all is forgotten. What batches after `stored` have touched stays, and so do keys that `waits`
+    /// names: some of their rows are not in the table yet.
+    pub fn forget(&mut self, limit: usize, stored: u64, waits: impl Fn(&SessionKey) -> bool) {
+        if self.size() > limit {
+            self.keys.retain(|key, known| known.touched > stored || waits(key));
+        }
+        for (_, key) in self.keys.iter_mut().filter(|(key, _)| !waits(key)) {
+            key.exchanges
+                .retain(|_, exchange| !exchange.ended || exchange.touched > stored);
+        }
+    }
+
+    /// Keys, sessions, exchanges and requests in memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
         let size = |key: &Key| {
             let asked: usize = key.exchanges.values().map(|exchange| exchange.asked.len()).sum();
             1 + key.current.len() + key.sessions.len() + key.exchanges.len() + asked
         };
-        if self.keys.values().map(size).sum::<usize>() > limit {
-            return self.keys.retain(|key, _| waits(key));
-        }
-        for (_, key) in self.keys.iter_mut().filter(|(key, _)| !waits(key)) {
-            key.exchanges.retain(|_, exchange| !exchange.ended);
-        }
+        self.keys.values().map(size).sum()
+    }
+
+    /// Sessions in memory that have not been idle for too long at a time, microseconds since 1970.
+    #[must_use]
+    pub fn open_at(&self, time: i64) -> usize {
+        let sessions = self.keys.values().flat_map(|key| key.sessions.values());
+        sessions
+            .filter(|session| time.saturating_sub(session.last) <= self.idle)
+            .count()
     }
 
     /// Session keys in memory.

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedMessage};
@@ -28,6 +29,16 @@ pub struct Source {
     schemas: Schemas,
     /// The next record, while its schema is asked for.
     pending: Mutex<Option<OwnedMessage>>,
+}
+
+/// What can be had without waiting.
+pub(crate) enum Ready {
+    /// The next record.
+    Record(Record),
+    /// As [`Source::next`] says it.
+    Astray,
+    /// Nothing, or nothing that can be read without asking a registry.
+    Nothing,
 }
 
 impl Source {
@@ -110,6 +121,27 @@ impl Source {
                 // librdkafka goes on by itself, and the group's client has said it.
                 Err(error) => debug!(partition = self.partition, %error, "Kafka"),
             }
+        }
+    }
+
+    /// The next record, if it has come.
+    pub(crate) fn try_next(&self) -> Ready {
+        // What waits for its schema is next's.
+        if self.pending().is_some() {
+            return Ready::Nothing;
+        }
+        match self.consumer.recv().now_or_never() {
+            Some(Ok(message)) if self.lacks(&message).is_some() => {
+                *self.pending() = Some(message.detach());
+                Ready::Nothing
+            }
+            Some(Ok(message)) => Ready::Record(self.read(&message)),
+            Some(Err(error)) if is_astray(&error) => Ready::Astray,
+            Some(Err(error)) => {
+                debug!(partition = self.partition, %error, "Kafka");
+                Ready::Nothing
+            }
+            None => Ready::Nothing,
         }
     }
 

@@ -1,10 +1,13 @@
 //! Settling writers that are gone: what they left unfinished will not be finished.
 
+use std::time::Instant;
+
 use foldhash::HashSet;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::Loader;
+use super::store::Prepared;
+use super::{Loader, phase};
 use crate::publish::unknown_event;
 use crate::silence::Gone;
 use crate::stop::{Stop, persist};
@@ -24,11 +27,22 @@ impl Loader {
         for message in self.state.parts.give_up(|frame| writers.contains(&frame.writer_id)) {
             self.finish(message, &mut rows);
         }
-        let offset = self.store(rows, &[], end, end).await?;
+        let (there, commit) = self.places(&rows, end);
+        let prepared = Prepared {
+            start: end,
+            end,
+            rows,
+            there,
+            letters: Vec::new(),
+            commit,
+            newest: None,
+            reserved: self.budget.nothing(),
+            began: Instant::now(),
+            trace: None,
+        };
+        let offset = self.store_now(prepared).await?;
         // Whoever is no owner any more leaves this to the one who is.
-        if let Some(standing) = &mut self.standing {
-            standing.proven(self.lease / 4).await?;
-        }
+        self.storing().await?.prove().await?;
         for Gone { writer, stopped } in gone {
             if !stopped {
                 self.publish_unknown(*writer).await?;
@@ -44,7 +58,7 @@ impl Loader {
         Ok(offset)
     }
 
-    async fn publish_unknown(&self, writer: Uuid) -> Result<(), Stop> {
+    async fn publish_unknown(&mut self, writer: Uuid) -> Result<(), Stop> {
         let find = || self.sink.open_calls(&self.origin, writer);
         let calls = persist("looking for open calls", find).await?;
         let partition = self.origin.partition;
@@ -62,8 +76,9 @@ impl Loader {
             .iter()
             .map(|call| unknown_event(&call.frame, call.session))
             .collect();
-        self.deliver(&events, &[]).await?;
-        self.phase("unknown_published", 0, 0);
+        let told = || events.iter().cloned();
+        self.storing().await?.deliver(told, &[]).await?;
+        phase(&self.origin, "unknown_published", 0, 0);
         persist("noting open calls", || self.sink.note_unknown(&self.origin, &calls)).await?;
         self.metrics.unknown_calls.inc_by(calls.len() as u64);
         Ok(())

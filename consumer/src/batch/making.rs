@@ -1,28 +1,55 @@
 //! From messages to rows.
 
+use tapedeck_schemas::{DeadLetter, Payload};
+
 use super::{Known, Loader};
 use crate::calls::Calls;
-use crate::parts::Message;
+use crate::parts::{Message, Waiting};
 use crate::record::{Record, Undecodable};
 use crate::redaction::{self, Body, CleanFrame, MaskedFrame};
 use crate::rows::{Row, Verdict};
-use crate::sessions::Place;
+use crate::sessions::{Event, Place};
 use crate::stop::{Stop, persist};
 
 impl Loader {
-    /// Reads back the requests that answers of this batch may belong to, though they came back elsewhere.
-    pub(super) async fn look_up_calls(&mut self, fresh: &[(Record, Verdict)], start: i64) -> Result<Calls, Stop> {
-        let frames = || fresh.iter().filter_map(|(record, _)| record.content.as_ref().ok());
-        let (redactor, known) = (&self.live.redactor, &mut self.state.clean);
-        let mut calls = Calls::of(frames(), |id, frame| redaction::mask_text(id, frame, redactor, known));
-        if calls.sought().is_empty() {
-            return Ok(calls);
+    /// Masks, places and puts together. Gives back the rows of all messages that are whole or given up, and the dead
+    /// letters. The sessions are those of the frames' own order, whenever their rows are complete.
+    pub(super) fn take_in(&mut self, records: Vec<(Record, Verdict)>, mut calls: Calls) -> (Vec<Row>, Vec<DeadLetter>) {
+        let (mut rows, mut letters) = (Vec::with_capacity(records.len()), Vec::new());
+        for (record, verdict) in records {
+            match record.content {
+                Err(undecodable) => {
+                    self.metrics.undecodable.inc();
+                    letters.push(undecodable.letter(&self.origin, record.offset, record.kafka_time));
+                    rows.push(self.stub(&undecodable, record.offset, record.kafka_time));
+                }
+                Ok(frame) => {
+                    let mut frame = redaction::mask(frame, &self.live.redactor, &mut self.state.clean);
+                    let event = Event::of(record.offset, frame.frame());
+                    let place = self.state.sessions.place(&event);
+                    let with = Known {
+                        kafka_time: record.kafka_time,
+                        verdict,
+                        answers: calls.take(&event, place.session),
+                        place,
+                    };
+                    let offset = record.offset;
+                    if self.state.parts.passes(frame.frame()) {
+                        let payload = frame.take_payload();
+                        rows.push(self.finish_whole(Waiting { offset, frame, with }, payload.as_ref()));
+                        continue;
+                    }
+                    let waiting = Waiting { offset, frame, with };
+                    for message in self.state.parts.take(waiting, &self.live.redactor) {
+                        self.finish(message, &mut rows);
+                    }
+                }
+            }
         }
-        let earliest = frames().map(|frame| frame.time).min().unwrap_or_default();
-        let ask = || self.sink.asked(&self.origin, start, calls.sought(), earliest);
-        let found = persist("reading back", ask).await?;
-        calls.restore(found);
-        Ok(calls)
+        for message in self.state.parts.expire() {
+            self.finish(message, &mut rows);
+        }
+        (rows, letters)
     }
 
     /// Reads again, from time to time, whose frames are to be erased.
@@ -33,19 +60,6 @@ impl Loader {
         Ok(())
     }
 
-    /// Erases of rows what has been ordered to be erased since they were made; whether that was anything. The orders are those
-    /// that were read last.
-    pub(super) fn erase_named<'a>(&self, rows: impl Iterator<Item = &'a mut Row>) -> bool {
-        let mut erased = false;
-        for row in rows {
-            if self.state.orders.erase(row.frame.frame(), row.place.session) {
-                row.frame.erase();
-                erased = true;
-            }
-        }
-        erased
-    }
-
     /// Redacts a message and makes its rows.
     pub(super) fn finish(&self, message: Message<Known>, rows: &mut Vec<Row>) {
         let (mut frames, mut known) = (Vec::new(), Vec::new());
@@ -54,34 +68,52 @@ impl Loader {
             known.push((waiting.offset, waiting.with));
             frames.push(waiting.frame);
         }
-        self.try_rules(&frames, &message.body);
+        if let (Body::Whole(payload), Some(frame)) = (&message.body, frames.first()) {
+            self.try_rules(frame, payload.as_ref());
+        }
         let clean = redaction::clean(frames, message.body, &self.live.redactor);
-        for (index, (mut frame, (offset, known))) in clean.into_iter().zip(known).enumerate() {
-            let retention = self
-                .retention
-                .class(&frame.frame().tenant, &frame.frame().target)
-                .clone();
-            if self.state.orders.erase(frame.frame(), known.place.session) {
-                frame.erase();
-            }
-            self.metrics.found(frame.rules());
+        for (index, (frame, (offset, known))) in clean.into_iter().zip(known).enumerate() {
+            let row = self.row(offset, known, frame);
             rows.push(Row {
-                offset,
-                kafka_time: known.kafka_time,
-                frame,
-                verdict: known.verdict,
                 truncated: message.truncated,
-                place: known.place,
-                answers: known.answers,
                 message_size: if index + 1 == count { message.size } else { 0 },
-                retention,
+                ..row
             });
         }
     }
 
+    /// The same for a message that came in one frame, whose payload this is: nearly all of them do.
+    pub(super) fn finish_whole(&self, waiting: Waiting<Known>, payload: Option<&Payload>) -> Row {
+        self.try_rules(&waiting.frame, payload);
+        let frame = redaction::clean_whole(waiting.frame, payload, &self.live.redactor);
+        self.row(waiting.offset, waiting.with, frame)
+    }
+
+    fn row(&self, offset: i64, known: Known, mut frame: CleanFrame) -> Row {
+        let retention = self
+            .retention
+            .class(&frame.frame().tenant, &frame.frame().target)
+            .clone();
+        if self.state.orders.erase(frame.frame(), known.place.session) {
+            frame.erase();
+        }
+        self.metrics.found(frame.rules());
+        Row {
+            offset,
+            kafka_time: known.kafka_time,
+            frame,
+            verdict: known.verdict,
+            truncated: false,
+            place: known.place,
+            answers: known.answers,
+            message_size: 0,
+            retention,
+        }
+    }
+
     /// Counts what rules that are only tried would do to a message that came in one frame.
-    fn try_rules(&self, frames: &[MaskedFrame], body: &Body) {
-        if let (Some(tried), Body::Whole(Some(payload)), Some(frame)) = (&self.live.tried, body, frames.first()) {
+    fn try_rules(&self, frame: &MaskedFrame, payload: Option<&Payload>) {
+        if let (Some(tried), Some(payload)) = (&self.live.tried, payload) {
             let redacted = tried.redact(&payload.0, &redaction::context(frame.frame()));
             for finding in redacted.findings() {
                 self.metrics.would(&finding.rule, finding.action, finding.count);

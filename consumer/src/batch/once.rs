@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tapedeck_schemas::{AuditEvent, DeadLetter};
 use tracing::warn;
 
-use super::Loader;
+use super::Storing;
 use crate::publish::{Told, audit_events};
 use crate::redaction::Fate;
 use crate::rows::{Row, Verdict};
@@ -24,7 +24,7 @@ pub(super) enum Landed {
     TooLate,
 }
 
-impl Loader {
+impl Storing {
     /// Inserts rows once, under a token, however often it has to be tried. What is ordered to be erased meanwhile is erased
     /// in them: they are the same rows, and the token still names them.
     pub(super) async fn insert(&mut self, token: &str, rows: &mut [&mut Row]) -> Result<Landed, Stop> {
@@ -55,9 +55,9 @@ impl Loader {
             warn!(partition = self.origin.partition, token, %error, "an insert failed; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
-            self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
+            self.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
             // Whatever an endpoint said of it: it is not tried at another one before it has been looked for.
-            let has_moved = error.code().is_some() && lease.is_elsewhere(&self.state.clock);
+            let has_moved = error.code().is_some() && lease.is_elsewhere(&self.clock);
             if (error.is_unsure() || has_moved) && self.has_landed(token, &lease, rows).await? {
                 return Ok(Landed::Once);
             }
@@ -74,18 +74,20 @@ impl Loader {
             Some(standing) => standing.proven(self.lease / 4).await?,
             None => Instant::now(),
         };
-        self.renew_orders().await?;
-        let has_erased = self.erase_named(rows.iter_mut().map(|row| &mut **row));
-        let from = self.state.orders.good_until().map_or(owned, |until| owned.min(until));
-        if self.state.clock.is_old(&self.sink) {
-            self.state.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
+        if self.orders.are_old() {
+            self.orders = persist("reading erasures", || self.sink.orders()).await?;
         }
-        Ok((self.state.clock.lease(from, self.lease), has_erased))
+        let has_erased = self.erase_named(rows.iter_mut().map(|row| &mut **row));
+        let from = self.orders.good_until().map_or(owned, |until| owned.min(until));
+        if self.clock.is_old(&self.sink) {
+            self.clock = persist("asking for the time", || ServerClock::ask(&self.sink)).await?;
+        }
+        Ok((self.clock.lease(from, self.lease), has_erased))
     }
 
     /// After an insert whose fate is unknown: once its lease has run out and nothing of it runs, whether its rows are there.
     async fn has_landed(&self, token: &str, lease: &Lease, rows: &[&mut Row]) -> Result<bool, Stop> {
-        tokio::time::sleep(lease.left(&self.state.clock)).await;
+        tokio::time::sleep(lease.left(&self.clock)).await;
         persist("ending an insert", || self.sink.end_inserts(token)).await?;
         let offsets = || rows.iter().map(|row| row.offset);
         let (Some(first), Some(last)) = (offsets().min(), offsets().max()) else {
@@ -105,11 +107,16 @@ impl Loader {
         Ok(true)
     }
 
-    /// Commits an offset that [`load`](Self::load) returned.
-    ///
-    /// # Errors
-    /// Only what no retry mends.
-    pub async fn commit(&mut self, offset: i64) -> Result<(), Stop> {
+    /// Makes sure that the partition is ours, or was a moment ago.
+    pub(super) async fn prove(&mut self) -> Result<(), Stop> {
+        if let Some(standing) = &mut self.standing {
+            standing.proven(self.lease / 4).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits an offset below which everything is stored.
+    pub(super) async fn commit(&mut self, offset: i64) -> Result<(), Stop> {
         match &mut self.standing {
             Some(standing) => standing.commit(offset).await,
             None => Ok(()),
@@ -118,27 +125,32 @@ impl Loader {
 
     /// Publishes what the batch means to others and waits for every acknowledgement.
     pub(super) async fn publish(&self, rows: &[Row], letters: &[DeadLetter]) -> Result<(), Stop> {
-        let events: Vec<AuditEvent> = rows
-            .iter()
-            // Nothing is told of what was erased.
-            .filter(|row| row.verdict != Verdict::Undecodable && row.frame.fate() != Fate::Erased)
-            .flat_map(|row| {
-                audit_events(Told {
-                    frame: row.frame.frame(),
-                    place: &row.place,
-                    truncated: row.truncated,
+        // An event is larger than its row: they are made one after the other, and again where that is needed.
+        let events = || {
+            rows.iter()
+                // Nothing is told of what was erased.
+                .filter(|row| row.verdict != Verdict::Undecodable && row.frame.fate() != Fate::Erased)
+                .flat_map(|row| {
+                    audit_events(Told {
+                        frame: row.frame.frame(),
+                        place: &row.place,
+                        truncated: row.truncated,
+                    })
                 })
-            })
-            .collect();
-        self.deliver(&events, letters).await
+        };
+        self.deliver(events, letters).await
     }
 
     /// Waits for every acknowledgement, however often it has to be tried.
-    pub(super) async fn deliver(&self, events: &[AuditEvent], letters: &[DeadLetter]) -> Result<(), Stop> {
+    pub(super) async fn deliver<E: Iterator<Item = AuditEvent>>(
+        &self,
+        events: impl Fn() -> E,
+        letters: &[DeadLetter],
+    ) -> Result<(), Stop> {
         let mut pause = PAUSE.0;
         loop {
             let published = async {
-                self.publisher.audit(events).await?;
+                self.publisher.audit(events()).await?;
                 self.publisher.dead_letters(letters).await
             };
             match published.await {

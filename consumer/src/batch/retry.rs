@@ -23,6 +23,7 @@ impl Loader {
     /// # Errors
     /// Only what no retry mends.
     pub async fn retry(&mut self, offset: i64, record: Option<Record>) -> Result<(), Stop> {
+        self.settled().await?;
         let outcome = match record {
             None => "gone",
             Some(record) => self.read_again(record).await?,
@@ -67,9 +68,10 @@ impl Loader {
         let mut row = self.late_row(record, verdict, session, is_loaded).await?;
         if !is_loaded {
             let token = format!("{}retry/{offset}", token_prefix(&self.origin));
-            while self.insert(&token, &mut [&mut row]).await? == Landed::TooLate {}
+            let storing = self.storing().await?;
+            while storing.insert(&token, &mut [&mut row]).await? == Landed::TooLate {}
         }
-        self.publish(&[row], &[]).await?;
+        self.storing().await?.publish(&[row], &[]).await?;
         Ok("loaded")
     }
 
@@ -87,7 +89,7 @@ impl Loader {
             return Ok(session);
         }
         let mut then = Sessions::new(self.idle);
-        let missing = then.missing(std::iter::once(frame));
+        let missing = then.missing(std::iter::once(&**frame));
         let none = HashSet::default();
         let past = || self.sink.past(&self.origin, record.offset, &none, &missing, self.idle);
         let past = persist("reading back", past).await?;

@@ -1,33 +1,93 @@
-//! From rows to the table: encoded once, inserted once, then published.
+//! From rows to the table: encoded once, inserted once, then published. One batch after the other, while the next is prepared.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use foldhash::HashSet;
 use tapedeck_schemas::DeadLetter;
 use tracing::warn;
 
 use super::once::Landed;
-use super::{Loader, token_prefix};
-use crate::rows::Row;
-use crate::sink::Block;
+use super::{phase, token_prefix};
+use crate::budget::Reserved;
+use crate::metrics::Metrics;
+use crate::orders::Orders;
+use crate::publish::Publisher;
+use crate::rows::{Columns, Origin, Row};
+use crate::sink::{Block, ServerClock, Sink};
+use crate::standing::Standing;
 use crate::stop::{Stop, persist};
+use crate::telemetry::BatchTrace;
 
-impl Loader {
+/// What inserts, publishes and commits, of one partition.
+pub(super) struct Storing {
+    pub(super) origin: Origin,
+    pub(super) sink: Sink,
+    pub(super) publisher: Publisher,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) lease: Duration,
+    pub(super) clock: ServerClock,
+    /// Whether the partition is ours; `None` where nobody else can have it.
+    pub(super) standing: Option<Standing>,
+    /// Whose frames are erased before they are inserted.
+    pub(super) orders: Orders,
+}
+
+/// A batch that can be inserted.
+pub(super) struct Prepared {
+    pub(super) start: i64,
+    pub(super) end: i64,
+    /// In the order in which their messages were whole.
+    pub(super) rows: Vec<Row>,
+    /// Offsets of those that are in the table already.
+    pub(super) there: HashSet<i64>,
+    pub(super) letters: Vec<DeadLetter>,
+    /// The offset to commit: the end, or the first frame of a message that is not whole yet.
+    pub(super) commit: i64,
+    /// Timestamp of the last record, milliseconds since 1970.
+    pub(super) newest: Option<i64>,
+    pub(super) reserved: Reserved,
+    /// When its preparation began.
+    pub(super) began: Instant,
+    /// Its span, where it has one.
+    pub(super) trace: Option<BatchTrace>,
+}
+
+impl Prepared {
+    /// Rows of frames that came with an earlier batch, and waited.
+    pub(super) fn late(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.offset < self.start)
+    }
+}
+
+impl Storing {
+    /// Inserts, publishes and commits a batch.
+    pub(super) async fn complete(&mut self, batch: Prepared) -> Result<(), Stop> {
+        let (start, end, newest) = (batch.start, batch.end, batch.newest);
+        let offset = self.store(batch).await?;
+        self.commit(offset).await?;
+        phase(&self.origin, "committed", start, end);
+        if let Some(newest) = newest {
+            self.metrics.loaded_up_to(self.origin.partition, end, newest);
+        }
+        Ok(())
+    }
+
     /// Inserts and publishes, and returns the offset to commit.
-    pub(super) async fn store(
-        &mut self,
-        mut rows: Vec<Row>,
-        letters: &[DeadLetter],
-        start: i64,
-        end: i64,
-    ) -> Result<i64, Stop> {
-        let (there, mut missing): (Vec<&mut Row>, Vec<&mut Row>) =
-            rows.iter_mut().partition(|row| self.state.loaded.contains(row.offset));
+    pub(super) async fn store(&mut self, mut batch: Prepared) -> Result<i64, Stop> {
+        let (start, end) = (batch.start, batch.end);
+        let is_there = |row: &&mut Row| batch.there.contains(&row.offset);
+        let (there, mut missing): (Vec<&mut Row>, Vec<&mut Row>) = batch.rows.iter_mut().partition(is_there);
         let offsets = || there.iter().map(|row| row.offset);
         let there = offsets().min().zip(offsets().max());
         if !missing.is_empty() {
-            self.phase("inserting", start, end);
+            phase(&self.origin, "inserting", start, end);
             // Without rows that were there, and without frames that waited for the end of their message, the set follows
             // from the offsets.
             let is_plain = there.is_none() && missing.iter().all(|row| row.offset >= start);
+            let began = Instant::now();
             self.insert_all(&mut missing, start, end, is_plain).await?;
+            self.metrics.insert_time.observe(began.elapsed().as_secs_f64());
         }
         if let Some((first, last)) = there {
             persist("aggregating again", || {
@@ -35,13 +95,32 @@ impl Loader {
             })
             .await?;
         }
-        self.phase("inserted", start, end);
-        self.phase("publishing", start, end);
-        self.erase_named(rows.iter_mut());
-        self.publish(&rows, letters).await?;
-        self.phase("published", start, end);
-        self.forget(end);
-        Ok(self.state.parts.first_offset().unwrap_or(end).min(end))
+        phase(&self.origin, "inserted", start, end);
+        phase(&self.origin, "publishing", start, end);
+        let began = Instant::now();
+        self.erase_named(batch.rows.iter_mut());
+        self.publish(&batch.rows, &batch.letters).await?;
+        self.metrics.publish_time.observe(began.elapsed().as_secs_f64());
+        phase(&self.origin, "published", start, end);
+        self.metrics.batch_time.observe(batch.began.elapsed().as_secs_f64());
+        if let Some(trace) = batch.trace {
+            trace.loaded();
+        }
+        drop(batch.reserved);
+        Ok(batch.commit)
+    }
+
+    /// Erases of rows what has been ordered to be erased since they were made; whether that was anything. The orders are those
+    /// that were read last.
+    pub(super) fn erase_named<'a>(&self, rows: impl Iterator<Item = &'a mut Row>) -> bool {
+        let mut erased = false;
+        for row in rows {
+            if self.orders.erase(row.frame.frame(), row.place.session) {
+                row.frame.erase();
+                erased = true;
+            }
+        }
+        erased
     }
 
     /// Inserts rows in one block; in smaller ones where ClickHouse does not come to so many within a lease.
@@ -87,21 +166,13 @@ impl Loader {
 
     /// Encodes rows as one block.
     pub(super) fn encode(&self, rows: &[&mut Row]) -> Result<Block, Stop> {
-        let size = rows
-            .iter()
-            .map(|row| 1024 + row.frame.body().map_or(0, <[u8]>::len))
-            .sum();
-        let mut bytes = Vec::with_capacity(size);
-        rows.iter().for_each(|row| row.encode(&self.origin, &mut bytes));
-        Block::new(&bytes, rows.len()).map_err(|error| Stop::Sink("compressing rows", error))
-    }
-
-    /// Reads back which offsets of a batch that ends at `end` are in the table already, as far as that is not known.
-    pub(super) async fn look_up_loaded(&mut self, end: i64) -> Result<(), Stop> {
-        while let Some(from) = self.state.loaded.unknown_below(end) {
-            let page = persist("reading back", || self.sink.loaded(&self.origin, from)).await?;
-            self.state.loaded.extend(page);
-        }
-        Ok(())
+        let bodies = rows.iter().map(|row| row.frame.body().map_or(0, <[u8]>::len));
+        // Long enough to keep other partitions' tasks waiting.
+        let encode = || {
+            let mut columns = Columns::with_capacity(rows.len(), bodies.sum());
+            rows.iter().for_each(|row| row.encode(&self.origin, &mut columns));
+            Block::new(&columns)
+        };
+        tokio::task::block_in_place(encode).map_err(|error| Stop::Sink("compressing rows", error))
     }
 }

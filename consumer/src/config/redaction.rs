@@ -10,6 +10,8 @@ use tapedeck_redact::{Action, Policy, TokenKey};
 /// What redaction is made from.
 #[derive(Clone, Debug)]
 pub struct Redaction {
+    /// Whether anything is redacted at all.
+    pub enabled: bool,
     /// Packs beside the built-in ones.
     pub packs: Vec<PathBuf>,
     /// Packs whose findings are counted and left alone.
@@ -25,6 +27,7 @@ pub struct Redaction {
 impl Default for Redaction {
     fn default() -> Self {
         Self {
+            enabled: true,
             packs: Vec::new(),
             tried: Vec::new(),
             reload: Duration::from_secs(10),
@@ -42,6 +45,7 @@ impl Redaction {
         let keys = section.sections("key");
         let policies = section.sections("policy");
         Self {
+            enabled: section.field("enabled").or(defaults.enabled),
             packs: section.field("packs").or(defaults.packs),
             tried: section.field("try").or(defaults.tried),
             reload: section.field("reload").and_then(super::positive).or(defaults.reload),

@@ -6,6 +6,7 @@ use tapedeck_redact::{Config, Outcome};
 use tapedeck_schemas::{Chain, End, Kind, Part};
 
 use super::*;
+use crate::budget::Budget;
 use crate::redaction::{Known, mask};
 
 /// Made once: compiling the packs takes the better part of a second without optimization.
@@ -32,6 +33,13 @@ fn part(offset: i64, exchange: u8, part: Part, payload: &[u8], time: i64) -> Wai
         frame: mask(sealed.frame().clone(), redactor(), &mut Known::default()),
         with: (),
     }
+}
+
+/// All that these tests may hold; half of it may wait.
+const MEMORY: usize = 256 * 1024 * 1024;
+
+fn parts() -> Parts<()> {
+    Parts::within(Budget::new(MEMORY as u64, Arc::default()).room())
 }
 
 fn piece(index: i32, last: bool) -> Part {
@@ -62,7 +70,7 @@ impl Parts<()> {
 
 #[test]
 fn a_part_without_its_predecessor_is_given_up() {
-    let mut parts = Parts::default();
+    let mut parts = parts();
     let given_up = parts.put(part(5, 1, piece(3, false), b"x", 0));
     assert_eq!(given_up.len(), 1);
     assert!(given_up[0].truncated && matches!(given_up[0].body, Body::Withheld(DropReason::Incomplete)));
@@ -71,7 +79,7 @@ fn a_part_without_its_predecessor_is_given_up() {
 
 #[test]
 fn a_message_whose_exchange_ends_is_given_up() {
-    let mut parts = Parts::default();
+    let mut parts = parts();
     assert!(parts.put(part(1, 1, piece(0, false), b"x", 0)).is_empty());
     assert_eq!(parts.first_offset(), Some(1));
     let mut end = part(2, 1, Part::WHOLE, b"", 0);
@@ -90,7 +98,7 @@ fn a_message_whose_exchange_ends_is_given_up() {
 
 #[test]
 fn a_message_that_falls_silent_is_given_up_by_frame_time() {
-    let mut parts = Parts::default();
+    let mut parts = parts();
     parts.put(part(1, 1, piece(0, false), b"x", 0));
     parts.put(part(2, 2, Part::WHOLE, b"y", SILENCE));
     assert!(parts.expire().is_empty());
@@ -101,7 +109,7 @@ fn a_message_that_falls_silent_is_given_up_by_frame_time() {
 
 #[test]
 fn a_message_of_any_size_comes_out_part_by_part_and_is_held_up_to_its_first_offset() {
-    let mut parts = Parts::default();
+    let mut parts = parts();
     let piece_of = |index: i32| match index {
         0 => b"[\"a\",".to_vec(),
         60 => b"\"z\"]".to_vec(),
@@ -128,13 +136,13 @@ fn a_message_of_any_size_comes_out_part_by_part_and_is_held_up_to_its_first_offs
 
 #[test]
 fn what_waits_is_bounded_and_beyond_that_bodies_are_lost_and_no_frame() {
-    let mut parts = Parts::default();
+    let mut parts = parts();
     // Strings that do not end, each up to what a stream holds at most.
     let half = [&b"[\""[..], &vec![b'x'; 7 << 20]].concat();
     let mut lost = Vec::new();
     for exchange in 0..20 {
         lost.extend(parts.put(part(i64::from(exchange), exchange, piece(0, false), &half, 0)));
-        assert!(parts.bytes <= MAX_WAITING);
+        assert!(parts.bytes <= MEMORY / 2);
     }
     assert!(!lost.is_empty());
     for message in &lost {
@@ -154,7 +162,7 @@ proptest! {
         messages in prop::collection::vec(prop::collection::vec("[a-z]{0,9}", 1..5), 1..6),
         order in prop::collection::vec(0_usize..6, 40),
     ) {
-        let mut parts = Parts::default();
+        let mut parts = parts();
         let mut next = vec![0; messages.len()];
         let mut expected: HashMap<i64, Vec<u8>> = HashMap::new();
         let mut offsets_of = vec![Vec::new(); messages.len()];

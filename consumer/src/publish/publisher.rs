@@ -128,10 +128,11 @@ impl Publisher {
     ///
     /// # Errors
     /// At the first record that was not acknowledged; others may have been.
-    pub async fn audit(&self, events: &[AuditEvent]) -> Result<(), PublishError> {
+    pub async fn audit(&self, events: impl Iterator<Item = AuditEvent>) -> Result<(), PublishError> {
         let (generation, producer) = self.current();
         let receipts = Arc::new(Receipts::default());
         for event in events {
+            let event = &event;
             let text = |key, value| Header { key, value };
             let unmapped = |name: &str| event.unmapped.get(name).map(String::as_str);
             let headers = OwnedHeaders::new_with_capacity(8)

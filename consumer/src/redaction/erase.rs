@@ -6,9 +6,9 @@ impl CleanFrame {
     /// Takes away whatever says who somebody was or what they did, with the salts. What is left keeps the frame's place:
     /// numbers, sizes, times, commitments and hashes, so that the chain of its segment still holds.
     pub fn erase(&mut self) {
-        let frame = std::mem::take(&mut self.frame);
+        let frame = *std::mem::take(&mut self.frame);
         *self = Self {
-            frame: Frame {
+            frame: Box::new(Frame {
                 // Made of the caller's identity without a salt: who knows it could look for it.
                 session_key: SessionKey::default(),
                 principal: None,
@@ -25,7 +25,7 @@ impl CleanFrame {
                 sse: None,
                 traceparent: None,
                 ..frame
-            },
+            }),
             body: None,
             fate: Fate::Erased,
             rules: Vec::new(),

@@ -18,9 +18,16 @@ macro_rules! fields {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            fn is_present(self, clean: &CleanFrame) -> bool {
-                match self { $(Self::$variant => { let test: fn(&CleanFrame) -> bool = $test; test(clean) })+ }
-            }
+        }
+
+        /// The column `present`.
+        pub(super) fn bits(clean: &CleanFrame) -> u64 {
+            let mut bits = 0;
+            $({
+                let is_present: fn(&CleanFrame) -> bool = $test;
+                bits |= u64::from(is_present(clean)) << Field::$variant as u32;
+            })+
+            bits
         }
     };
 }
@@ -151,13 +158,4 @@ fn rpc(clean: &CleanFrame, test: impl FnOnce(&tapedeck_schemas::Rpc) -> bool) ->
 
 fn sse(clean: &CleanFrame, test: impl FnOnce(&tapedeck_schemas::Sse) -> bool) -> bool {
     clean.frame().sse.as_ref().is_some_and(test)
-}
-
-/// The column `present`.
-pub(super) fn bits(clean: &CleanFrame) -> u64 {
-    Field::ALL
-        .iter()
-        .enumerate()
-        .filter(|(_, field)| field.is_present(clean))
-        .fold(0, |bits, (bit, _)| bits | 1 << bit)
 }

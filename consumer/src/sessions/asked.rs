@@ -23,9 +23,9 @@ impl Asked {
         if event.kind == Kind::Message
             && event.whole
             && event.rpc == RpcKind::Request
-            && let Some(mark) = own(event)
+            && let Some((sign, id)) = own(event)
         {
-            self.add(mark);
+            self.add(format!("{sign}{id}"));
         }
     }
 
@@ -37,7 +37,8 @@ impl Asked {
             return Vec::new();
         }
         let own = own(event);
-        let others = self.0.iter().filter(|mark| own.as_ref() != Some(mark));
+        let is_own = |mark: &str| own.is_some_and(|(sign, id)| mark.strip_prefix(sign) == Some(id));
+        let others = self.0.iter().filter(|mark| !is_own(mark));
         others.cloned().collect()
     }
 
@@ -54,15 +55,15 @@ impl Asked {
 
 /// The call of its exchange that a frame names, as the view over `frames` has it: a request is asked in its own direction,
 /// an answer answers the opposite, and an end repeats what the client asked.
-fn own(event: &Event<'_>) -> Option<String> {
+fn own<'a>(event: &Event<'a>) -> Option<(char, &'a str)> {
     let id = event.id?;
     let has_method = event.method.is_some_and(|method| !method.is_empty());
-    let mark = match (event.kind, event.rpc) {
+    let sign = match (event.kind, event.rpc) {
         (Kind::Message | Kind::Refused, RpcKind::Request) if event.direction == Direction::ToClient => '<',
         (Kind::Message | Kind::Refused, RpcKind::Request) => '>',
         (Kind::ExchangeEnd, _) if has_method => '>',
         _ if event.is_own_answer() => '>',
         _ => return None,
     };
-    Some(format!("{mark}{id}"))
+    Some((sign, id))
 }

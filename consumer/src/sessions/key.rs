@@ -13,6 +13,8 @@ pub(super) struct Key {
     pub(super) current: HashMap<Slot, Current>,
     pub(super) exchanges: HashMap<Uuid, Exchange>,
     pub(super) sessions: HashMap<Uuid, Session>,
+    /// The last batch with a frame of it.
+    pub(super) touched: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub(super) struct Exchange {
     pub(super) opens: Option<Slot>,
     pub(super) asked: Asked,
     pub(super) ended: bool,
+    /// The last batch with a frame of it.
+    pub(super) touched: u64,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -272,12 +272,12 @@ fn one_keys_many_sessions_do_not_pile_up() {
         };
         sessions.place(&Event::of(i64::from(exchange), &refused));
     }
-    sessions.forget(100, |_| true);
+    sessions.forget(100, u64::MAX, |_| true);
     assert_eq!(
         sessions.keys_in_memory(),
         1,
         "some of its rows are not in the table yet"
     );
-    sessions.forget(100, |_| false);
+    sessions.forget(100, u64::MAX, |_| false);
     assert_eq!(sessions.keys_in_memory(), 0);
 }

@@ -1,12 +1,10 @@
-use std::io::Write as _;
-
 use bytes::Bytes;
 use lz4_flex::frame::FrameEncoder;
 use uuid::Uuid;
 
 use super::error::timed;
 use super::{Lease, Sink, SinkError};
-use crate::rows;
+use crate::rows::{self, Columns};
 
 /// Bytes handed to the connection at once.
 const CHUNK: usize = 1024 * 1024;
@@ -14,7 +12,7 @@ const CHUNK: usize = 1024 * 1024;
 const ONE_BLOCK_ROWS: &str = "1048576";
 const ONE_BLOCK_BYTES: &str = "1073741824";
 
-/// Rows in RowBinary, compressed once: every attempt sends the same bytes.
+/// Rows in ClickHouse's Native format, compressed once: every attempt sends the same bytes.
 #[derive(Clone)]
 pub struct Block {
     /// One LZ4 frame.
@@ -27,14 +25,14 @@ impl Block {
     ///
     /// # Errors
     /// Only if LZ4 itself fails.
-    pub fn new(bytes: &[u8], rows: usize) -> Result<Self, SinkError> {
+    pub fn new(columns: &Columns) -> Result<Self, SinkError> {
         let failed = |error: std::io::Error| clickhouse::error::Error::Compression(Box::new(error));
-        let mut encoder = FrameEncoder::new(Vec::with_capacity(bytes.len() / 2));
-        encoder.write_all(bytes).map_err(failed)?;
+        let mut encoder = FrameEncoder::new(Vec::new());
+        columns.write(&mut encoder).map_err(failed)?;
         let compressed = encoder.finish().map_err(|error| failed(error.into()))?;
         Ok(Self {
             compressed: compressed.into(),
-            rows,
+            rows: columns.rows(),
         })
     }
 
@@ -102,7 +100,7 @@ pub fn statement(lease: i64) -> String {
     format!(
         "INSERT INTO frames ({names}) SELECT {names} FROM input('{structure}') \
          WHERE throwIf(nowInBlock64(6) >= fromUnixTimestamp64Micro({lease}), 'the lease has run out') = 0 \
-         FORMAT RowBinary",
+         FORMAT Native",
         structure = rows::structure()
     )
 }

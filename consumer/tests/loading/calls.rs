@@ -131,6 +131,7 @@ async fn calls_are_the_same_however_batches_are_cut_and_repeated() {
             start: start as i64,
             end: end as i64,
             records: read(&records[start..end], start as i64),
+            reserved: case.budget.nothing(),
         };
         loader(case, there).await.load(batch).await.expect("loaded") as usize
     };

@@ -76,6 +76,7 @@ async fn an_insert_that_is_cut_anywhere_is_looked_for_and_lands_once() {
             start,
             end,
             records: read(&records[start as usize..], start),
+            reserved: case.budget.nothing(),
         };
         assert_eq!(loader.load(batch).await.expect("loaded"), end, "{cut:?}");
         first.has_cut(1).await;
@@ -167,6 +168,7 @@ async fn endpoints_that_hold_different_tables_are_refused_before_anything_is_loa
         start: 0,
         end: records.len() as i64,
         records: read(&records, 0),
+        reserved: case.budget.nothing(),
     };
     let word = loader.load(batch).await.expect_err("it stops").to_string();
     assert!(
@@ -219,6 +221,7 @@ async fn an_erasure_that_began_while_an_insert_was_refused_is_honoured_when_it_l
         start: 0,
         end: count,
         records: read(&records, 0),
+        reserved: case.budget.nothing(),
     };
     // Rows are made, and refused until the erasure is over.
     front.cut(Cut::BeforeHeaders, usize::MAX);

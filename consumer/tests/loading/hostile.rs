@@ -82,6 +82,7 @@ async fn thousands_of_clients_in_one_batch_are_restored() {
             start,
             end,
             records: read(&records[start as usize..end as usize], start),
+            reserved: case.budget.nothing(),
         };
         assert_eq!(loader.load(batch).await.expect("loaded"), end);
     }
@@ -95,6 +96,7 @@ async fn thousands_of_clients_in_one_batch_are_restored() {
         start: 2 * half,
         end: 4 * half,
         records: read(&records, 2 * half),
+        reserved: case.budget.nothing(),
     };
     assert_eq!(again.load(batch).await.expect("loaded"), 4 * half);
     assert_eq!(case.number(ROWS).await, 2 * half, "duplicates leave no row");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tapedeck_consumer::batch::token_prefix;
 use tapedeck_consumer::record::Record;
 use tapedeck_consumer::redaction::{self, Body};
-use tapedeck_consumer::rows::{Row, Verdict};
+use tapedeck_consumer::rows::{Columns, Row, Verdict};
 use tapedeck_consumer::sessions::Place;
 use tapedeck_consumer::sink::{Block, Fault, Insert, ServerClock, statement};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,13 +19,13 @@ use crate::stack::Case;
 /// So many rows that ClickHouse has begun to work on the first before the last are sent.
 const COUNT: usize = 4000;
 
-fn rows(case: &Case) -> Vec<u8> {
+fn rows(case: &Case) -> Columns {
     let mut proxy = Proxy::new();
     let redactor = case.tools().rules.current().redactor;
     while proxy.sealed.len() < COUNT {
         proxy.call(&"lorem ipsum ".repeat(80));
     }
-    let mut bytes = Vec::new();
+    let mut columns = Columns::with_capacity(COUNT, 0);
     for (offset, sealed) in (0..).zip(proxy.sealed.iter().take(COUNT)) {
         let (key, value) = record(sealed);
         let read = Record::read(offset, 0, Some(&key), Some(&value))
@@ -44,15 +44,17 @@ fn rows(case: &Case) -> Vec<u8> {
             message_size: 0,
             retention: "standard".into(),
         };
-        row.encode(&case.origin(), &mut bytes);
+        row.encode(&case.origin(), &mut columns);
     }
-    bytes
+    columns
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_arrives_after_the_lease_inserts_nothing_and_the_same_token_still_lands_once() {
     let case = Case::new().await;
-    let bytes = rows(&case);
+    let columns = rows(&case);
+    let mut bytes = Vec::new();
+    columns.write(&mut bytes).expect("a vector takes everything");
     let token = format!("{}0-{COUNT}", token_prefix(&case.origin()));
     let clock = ServerClock::ask(&case.sink).await.expect("a clock");
     let lease = clock.now() + 700_000;
@@ -87,7 +89,7 @@ async fn a_body_that_arrives_after_the_lease_inserts_nothing_and_the_same_token_
     assert!(answer.contains("the lease has run out"), "{answer}");
     assert_eq!(case.number(ROWS).await, 0);
 
-    let block = Block::new(&bytes, COUNT).expect("compressed");
+    let block = Block::new(&columns).expect("compressed");
     let insert = Insert {
         token: &token,
         block: &block,

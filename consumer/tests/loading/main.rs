@@ -6,7 +6,9 @@ mod frames;
 mod front;
 mod hostile;
 mod lease;
+mod memory;
 mod migrations;
+mod native;
 mod orders;
 mod publishing;
 mod recording;
@@ -117,6 +119,7 @@ async fn a_restart_in_any_window_loads_each_frame_once() {
             start: 0,
             end,
             records: read(&records[..end as usize], 0),
+            reserved: case.budget.nothing(),
         };
         assert_eq!(loader.load(batch).await.expect("loaded"), end);
         assert_eq!(case.number(ROWS).await, end);

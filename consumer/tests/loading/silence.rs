@@ -184,6 +184,7 @@ async fn a_consumer_that_dies_while_it_says_so_leaves_the_rest_to_the_next_under
         start: 0,
         end: count,
         records: read(&records, 0),
+        reserved: case.budget.nothing(),
     };
     assert_eq!(loader.load(batch).await.expect("loaded"), count);
     // One was published and not noted, the other noted and its writer not settled.
@@ -191,7 +192,11 @@ async fn a_consumer_that_dies_while_it_says_so_leaves_the_rest_to_the_next_under
         let calls = case.sink.open_calls(&case.origin(), writer).await.expect("calls");
         assert_eq!(calls.len(), 1);
         let event = unknown_event(&calls[0].frame, calls[0].session);
-        case.tools().publisher.audit(&[event]).await.expect("acknowledged");
+        case.tools()
+            .publisher
+            .audit(std::iter::once(event))
+            .await
+            .expect("acknowledged");
         if notes {
             case.sink.note_unknown(&case.origin(), &calls).await.expect("noted");
         }

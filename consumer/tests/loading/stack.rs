@@ -1,5 +1,6 @@
 //! Real parts, started once for all tests; every test has its own topics and database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -11,7 +12,9 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use tapedeck_consumer::batch::Tools;
+use tapedeck_consumer::budget::Budget;
 use tapedeck_consumer::config::Config;
+use tapedeck_consumer::metrics::Metrics;
 use tapedeck_consumer::migrate::{TopicPlan, create_topics, migrate_database};
 use tapedeck_consumer::publish::{Publisher, Topics};
 use tapedeck_consumer::rows::Origin;
@@ -91,16 +94,22 @@ pub(crate) struct Case {
     pub(crate) sink: Sink,
     pub(crate) kafka: ClientConfig,
     pub(crate) topic: String,
+    pub(crate) budget: Budget,
 }
 
 impl Case {
     pub(crate) async fn new() -> Self {
+        Self::with_partitions(1).await
+    }
+
+    /// With topics of more partitions.
+    pub(crate) async fn with_partitions(partitions: u32) -> Self {
         let stack = STACK.get_or_init(Stack::start).await;
         let name = format!("t{}", Uuid::now_v7().simple());
         let text = format!(
             "[kafka]\nbrokers = [\"{}\"]\ntopic_prefix = \"{name}\"\ngroup = \"{name}\"\n\
              [clickhouse]\nurl = \"{}\"\ndatabase = \"{name}\"\n[batch]\nevery = \"50ms\"\nlease = \"1s\"\n\
-             [topics]\npartitions = 1\nreplication = 1\n",
+             [topics]\npartitions = {partitions}\nreplication = 1\n",
             stack.broker.bootstrap(),
             stack.clickhouse.url(),
         );
@@ -116,6 +125,7 @@ impl Case {
             sink,
             kafka,
             topic,
+            budget: Budget::new(1 << 30, std::sync::Arc::default()),
         };
         case.create_topics().await;
         case
@@ -176,6 +186,7 @@ impl Case {
             publisher: publisher.expect("a producer"),
             rules: Rules::fixed(Redactor::new(tapedeck_redact::Config::default()).expect("rules")),
             metrics: std::sync::Arc::default(),
+            budget: self.budget.clone(),
             traces: Traces::default(),
             lease: self.config.lease,
             idle: self.config.idle,
@@ -196,6 +207,22 @@ impl Case {
         }
     }
 
+    /// The same, to a partition.
+    pub(crate) async fn publish_to(&self, partition: i32, records: &[(Vec<u8>, Vec<u8>)]) {
+        let producer: FutureProducer = self.kafka.create().expect("a producer");
+        for (key, value) in records {
+            let record = FutureRecord::to(&self.topic)
+                .partition(partition)
+                .key(key)
+                .payload(value);
+            producer
+                .send(record, PATIENCE)
+                .await
+                .map_err(|(error, _)| error)
+                .expect("delivered");
+        }
+    }
+
     pub(crate) fn start(&self) -> Service {
         self.start_with(self.config.clone())
     }
@@ -203,6 +230,13 @@ impl Case {
     pub(crate) fn start_with(&self, config: Config) -> Service {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(service::run(config, shutdown.clone()));
+        Service { shutdown, task }
+    }
+
+    /// With figures that the test sees.
+    pub(crate) fn start_measured(&self, metrics: Arc<Metrics>) -> Service {
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(service::run_with(self.config.clone(), metrics, shutdown.clone()));
         Service { shutdown, task }
     }
 

@@ -123,6 +123,7 @@ async fn a_record_that_an_earlier_version_could_not_read_is_no_other_record() {
             records: read
                 .map(|(offset, (key, value))| Record::read(offset, time, Some(key), Some(value)))
                 .collect(),
+            reserved: case.budget.nothing(),
         };
         loader(&case, there).await.load(batch).await
     };

@@ -146,14 +146,44 @@ proptest! {
             let batch = &frames[start..frames.len().min(start + length)];
             match what {
                 0 => sessions = Sessions::new(IDLE),
-                1 => sessions.forget(0, |_| false),
-                _ => sessions.forget(usize::MAX, |_| false),
+                1 => sessions.forget(0, u64::MAX, |_| false),
+                _ => sessions.forget(usize::MAX, u64::MAX, |_| false),
             }
             restore(&mut sessions, &rows, batch);
             for (offset, frame) in (start as i64..).zip(batch) {
                 let place = sessions.place(&Event::of(offset, frame));
                 rows.push((frame.clone(), place));
             }
+        }
+        let places: Vec<Place> = rows.iter().map(|(_, place)| place.clone()).collect();
+        prop_assert_eq!(places, expected);
+    }
+
+    #[test]
+    fn a_batch_that_is_not_stored_yet_changes_no_place(
+        frames in frames(),
+        cuts in prop::collection::vec((1_usize..12, any::<bool>()), 1..20),
+    ) {
+        let mut sessions = Sessions::new(IDLE);
+        let expected: Vec<Place> = (0..).zip(&frames).map(|(n, frame)| sessions.place(&Event::of(n, frame))).collect();
+
+        let mut rows: Vec<(Frame, Place)> = Vec::new();
+        let mut sessions = Sessions::new(IDLE);
+        let mut cuts = cuts.into_iter().cycle();
+        // Rows of the batch before this one's are all that the table has yet.
+        let mut stored = 0;
+        while rows.len() < frames.len() {
+            let (length, is_full) = cuts.next().expect("a cycle has no end");
+            let start = rows.len();
+            let batch = &frames[start..frames.len().min(start + length)];
+            let number = sessions.begin();
+            restore(&mut sessions, &rows[..stored], batch);
+            for (offset, frame) in (start as i64..).zip(batch) {
+                let place = sessions.place(&Event::of(offset, frame));
+                rows.push((frame.clone(), place));
+            }
+            stored = start;
+            sessions.forget(if is_full { 0 } else { usize::MAX }, number - 1, |_| false);
         }
         let places: Vec<Place> = rows.iter().map(|(_, place)| place.clone()).collect();
         prop_assert_eq!(places, expected);
