@@ -5,6 +5,7 @@ pub mod chain;
 pub mod compare;
 pub mod control;
 mod row;
+pub mod sessions;
 pub mod table;
 pub mod topic;
 

@@ -1,13 +1,11 @@
 //! The judge of what clients saw. That the record is sound by itself is the business of [`Tape::verify`]; here it is held
 //! against the calls, what reached the target, the sessions' totals, and the events.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::Tape;
-use crate::oracle::table::{self, Row};
-use crate::oracle::{Wrong, calls};
-use serde::Deserialize;
-use tapedeck_dev::services::Database;
+use crate::oracle::table::Row;
+use crate::oracle::{Wrong, calls, sessions};
 use tapedeck_schemas::{Direction, Kind};
 use uuid::Uuid;
 
@@ -24,9 +22,9 @@ pub async fn judge(scene: &Scene, calls: &[Call], received: &[String]) -> anyhow
         judge_call(call, &requests, &answers, &mut wrong);
     }
     judge_target(calls, received, &requests, &mut wrong);
-    judge_sessions(&tape, &sessions(&scene.database).await?, &mut wrong);
     judge_events(&tape, &mut wrong);
     wrong.verdict("the record and what clients saw")?;
+    sessions::verify(&scene.database, &tape.rows).await?;
     calls::verify(&scene.database, &tape.rows).await?;
     Ok(tape)
 }
@@ -104,54 +102,6 @@ fn judge_target(calls: &[Call], received: &[String], requests: &Requests<'_>, wr
     }
     for text in arrived.keys() {
         wrong.add(format!("“{text}” reached the target, and no client sent it"));
-    }
-}
-
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-struct Totals {
-    session_id: Uuid,
-    frames: u64,
-    calls: u64,
-    errors: u64,
-    bytes: u64,
-}
-
-async fn sessions(database: &Database) -> anyhow::Result<Vec<Totals>> {
-    table::query(
-        database,
-        "SELECT session_id, frames, calls, errors, bytes FROM sessions_v",
-    )
-    .await
-}
-
-/// What `sessions` says is what the frames add up to, as its columns are documented.
-fn judge_sessions(tape: &Tape, told: &[Totals], wrong: &mut Wrong) {
-    let mut expected: BTreeMap<Uuid, Totals> = BTreeMap::new();
-    for row in tape.rows.iter().filter(|row| !row.session_id.is_nil()) {
-        let totals = expected.entry(row.session_id).or_default();
-        let is_message = row.kind == "message" && row.part_last;
-        let is_answer = is_message && row.direction == "to_client";
-        let is_bad_end =
-            row.kind == "exchange_end" && ["not_forwarded", "upstream_lost", "aborted"].contains(&row.ended.as_str());
-        let is_error = row.kind == "refused"
-            || is_bad_end
-            || is_answer && (row.rpc_kind == "error" || row.rpc_kind == "response" && row.rpc_is_error);
-        totals.session_id = row.session_id;
-        totals.frames += 1;
-        totals.calls += u64::from(is_message && row.direction == "to_target" && row.rpc_kind == "request");
-        totals.errors += u64::from(is_error);
-        totals.bytes += row.payload_size.unsigned_abs();
-    }
-    for told in told {
-        match expected.remove(&told.session_id) {
-            Some(expected) => wrong.unless(expected == *told, || {
-                format!("a session's totals are {told:?}, and its frames add up to {expected:?}")
-            }),
-            None => wrong.add(format!("session {} has no frames", told.session_id)),
-        }
-    }
-    for session in expected.keys() {
-        wrong.add(format!("session {session} has frames and no totals"));
     }
 }
 
