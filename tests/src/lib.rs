@@ -12,6 +12,7 @@
 //!
 //! Nothing is tried again, and nothing sleeps in the hope that something has happened: [`until`] asks until it has.
 
+pub mod archive;
 mod client;
 mod deck;
 pub mod faults;

@@ -126,6 +126,24 @@ const WORDS: &[&str] = &[
     "year",
 ];
 
+/// So many words, one after the other: always the same.
+#[must_use]
+pub fn words(count: usize) -> String {
+    let mut random = 1;
+    let words: Vec<&str> = (0..count)
+        .map(|_| WORDS[next(&mut random) as usize % WORDS.len()])
+        .collect();
+    words.join(" ")
+}
+
+/// Knuth's linear congruential generator, its better half.
+fn next(random: &mut u64) -> u64 {
+    *random = random
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    *random >> 33
+}
+
 /// A key and a value of the frames' topic.
 pub type Record = (Vec<u8>, Vec<u8>);
 
@@ -280,13 +298,8 @@ impl Recording {
         words.join(" ")
     }
 
-    /// Knuth's linear congruential generator, its better half.
     fn next(&mut self) -> u64 {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        self.random >> 33
+        next(&mut self.random)
     }
 }
 

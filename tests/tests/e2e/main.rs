@@ -1,5 +1,6 @@
 //! The whole system, from a client's first byte to the replay of its session. Each module is about one promise.
 
+mod archive;
 mod audit;
 mod configuration;
 mod conformance;
