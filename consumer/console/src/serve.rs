@@ -13,6 +13,7 @@ mod rights;
 mod sql_looks;
 mod store;
 mod time;
+mod timing;
 mod web;
 
 use std::net::SocketAddr;

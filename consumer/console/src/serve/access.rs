@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::problem::Problem;
+use super::timing::{Wait, noted};
 
 pub(super) use answer::{answer, nothing_recorded};
 pub(super) use entry::{Action, Entry, Look, Outcome};
@@ -168,7 +169,7 @@ impl AccessLog {
         let (written, done) = oneshot::channel();
         let waiting = Waiting { line, written };
         self.queue.try_send(waiting).map_err(|_| Problem::NotOnRecord)?;
-        done.await.map_err(|_| Problem::NotOnRecord)?;
+        noted(Wait::Access, done).await.map_err(|_| Problem::NotOnRecord)?;
         Ok(Logged(()))
     }
 }

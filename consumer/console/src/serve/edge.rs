@@ -21,6 +21,7 @@ use super::Console;
 use super::access::{Accounted, Action, Entry, Outcome};
 use super::identity::User;
 use super::problem::Problem;
+use super::timing::Spent;
 
 pub(super) use strangers::Strangers;
 
@@ -115,12 +116,16 @@ pub(super) async fn pass(State(console): State<Arc<Console>>, mut request: Reque
     let asker = Asker::new(request.method(), request.uri(), request.headers(), address);
     request.extensions_mut().insert(asker.clone());
     let path = request.uri().path().to_owned();
-    let answer = next.run(request).await;
-    let mut answer = account(&console, &asker, &path, answer).await;
+    let spent = Arc::new(Spent::default());
+    let answering = async { account(&console, &asker, &path, next.run(request).await).await };
+    let mut answer = spent.on(answering).await;
     if let Some(cookie) = asker.0.keeps.get() {
         answer.headers_mut().append(SET_COOKIE, cookie.clone());
     }
     protect(&console, &asker, answer.headers_mut());
+    answer
+        .headers_mut()
+        .insert(HeaderName::from_static("server-timing"), spent.header());
     answer
 }
 

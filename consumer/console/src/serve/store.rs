@@ -13,6 +13,7 @@ use super::access::Recorded;
 use super::config::Limits;
 use super::problem::Problem;
 use super::query::Select;
+use super::timing::{Wait, noted};
 use gates::Gates;
 
 pub(super) use gates::Pass;
@@ -89,6 +90,18 @@ impl Store {
     /// # Errors
     /// As [`Store::rows`].
     pub(super) async fn rows_up_to<R>(
+        &self,
+        select: &Select,
+        bytes: u64,
+        weight: impl Fn(&R) -> u64,
+    ) -> Result<Recorded<Vec<R>>, Problem>
+    where
+        R: RowOwned + RowRead + Row,
+    {
+        noted(Wait::Questions, self.read(select, bytes, weight)).await
+    }
+
+    async fn read<R>(
         &self,
         select: &Select,
         bytes: u64,
