@@ -2,6 +2,7 @@
 
 mod access;
 mod calls;
+mod count;
 mod dead_letters;
 mod exports;
 mod facets;
@@ -91,6 +92,7 @@ fn described() -> OpenApiRouter<Arc<Console>> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(me::me))
         .routes(routes!(sessions::list))
+        .routes(routes!(count::count))
         .routes(routes!(sessions::one))
         .routes(routes!(outline::outline))
         .routes(routes!(frames::page))

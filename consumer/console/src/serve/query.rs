@@ -12,7 +12,7 @@ use super::rights::{Administrator, Alias, Scope};
 pub(super) enum Relation {
     /// One row per session.
     Sessions,
-    /// Parts of sessions, several rows each: to find candidates by the order of time, and nothing else.
+    /// Parts of sessions, several rows each: to find candidates by the order of time; or, read `FINAL`, sessions.
     SessionParts,
     /// One row per frame, each with its own caller.
     Frames,
@@ -54,6 +54,8 @@ pub(super) enum Whole {
 pub(super) enum Value {
     Text(String),
     Texts(Vec<String>),
+    /// Times, microseconds since 1970, and ids: `Array(Tuple(DateTime64(6, 'UTC'), UUID))`.
+    Places(Vec<(i64, String)>),
     Number(i64),
     Count(u64),
 }
@@ -76,9 +78,9 @@ impl From<Uuid> for Value {
     }
 }
 
-impl From<&[Uuid]> for Value {
-    fn from(ids: &[Uuid]) -> Self {
-        Self::Texts(ids.iter().map(Uuid::to_string).collect())
+impl From<&[(i64, Uuid)]> for Value {
+    fn from(places: &[(i64, Uuid)]) -> Self {
+        Self::Places(places.iter().map(|(time, id)| (*time, id.to_string())).collect())
     }
 }
 
@@ -179,7 +181,7 @@ impl Select {
         }
     }
 
-    /// `ARRAY JOIN …`.
+    /// What stands between the relation and the conditions: `ARRAY JOIN …`, or `FINAL PREWHERE …` on columns of the key.
     pub(super) fn join(mut self, join: &'static str) -> Self {
         self.join = join;
         self

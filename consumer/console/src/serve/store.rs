@@ -170,8 +170,9 @@ impl Store {
             // As the API has times and numbers.
             .with_setting("date_time_output_format", "iso")
             .with_setting("output_format_json_quote_64bit_integers", "0")
-            // The same question is to give the same bytes: an export that broke off goes on where it was.
-            .with_setting("output_format_parallel_formatting", "0")
+            // The same question is to give the same bytes: an export that broke off goes on where it was. Lines are the same
+            // however many threads write them, in their order.
+            .with_setting("output_format_parallel_formatting", "1")
             .with_setting("output_format_parquet_parallel_encoding", "0")
     }
 

@@ -71,6 +71,37 @@ async fn lists_are_whole_and_in_order_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_count_is_how_many_sessions_the_list_has() {
+    let stack = Stack::get().await;
+    for (user, filter) in [
+        ("ada", ""),
+        ("ada", "&user=vera"),
+        ("ada", "&user=vera%40example.com"),
+        ("ada", "&tool=tool-bob"),
+        ("ada", "&target=target-a&tool=tool-vera"),
+        ("ada", "&target=target-a&tool=tool-bob"),
+        ("ada", "&outcome=ok"),
+        ("ada", "&outcome=error"),
+        ("ada", "&user=nobody"),
+        ("ada", "&text=canary-bob"),
+        ("audrey", ""),
+        ("vera", ""),
+        ("vera", "&user=bob"),
+    ] {
+        let listed = all(stack, user, &format!("/api/v1/sessions?limit=100{filter}")).await;
+        let path = format!("/api/v1/sessions/count?{}", filter.trim_start_matches('&'));
+        let counted = stack.ask(Some(user), &path).await;
+        let expected = serde_json::json!({ "sessions": listed.len(), "is_more": false });
+        assert_eq!(counted.json(), expected, "{user}: {filter}");
+        let waited = counted.header("server-timing");
+        assert!(
+            waited.starts_with("questions;dur=") && waited.contains(", access;dur="),
+            "{waited}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn frames_are_paged_by_their_number_and_any_place_can_be_jumped_to() {
     let stack = Stack::get().await;
     let session = stack.recordings.audrey;

@@ -189,7 +189,9 @@ pub(super) async fn of_sessions(
     let look = Look::at(Action::Export, which.format.name(), &(&filter, &which));
     let select = |columns, rest| {
         let sessions = Select::new(caller.scope(), Relation::Sessions, "t.session_id");
-        Select::frames_of(filter.of_whole(caller.scope(), sessions), columns)
+        let frames = Select::frames_of(filter.of_whole(caller.scope(), sessions), columns);
+        filter
+            .times_of_frames(frames)
             .when("t.session_start <= fromUnixTimestamp64Micro({at:Int64}, 'UTC')")
             .when("t.time <= fromUnixTimestamp64Micro({at:Int64}, 'UTC')")
             .bind("at", at.microseconds())

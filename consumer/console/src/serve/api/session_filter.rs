@@ -79,22 +79,61 @@ impl SessionFilter {
         self.to.map_or_else(Time::now, |Asked(to)| to)
     }
 
-    /// The conditions that hold for a session if they hold for any part of it: every state of a part only grows.
+    /// The conditions on parts of sessions: those that hold for a session if they hold for any part of it, since every state
+    /// of a part only grows. They read what the table keeps for them.
     pub(super) fn of_any_part(&self, scope: &Scope, select: Select) -> Select {
-        let text = |term: &Option<Term>| term.as_ref().map(|term| term.as_str().to_owned());
+        let select = self.of_either(scope, select);
+        select
+            .when_given(
+                "has(t.caller_hashes, cityHash64({user:String}))",
+                "user",
+                text(&self.user),
+            )
+            .when_given(
+                "has(t.name_hashes, cityHash64({tool:String}))",
+                "tool",
+                text(&self.tool),
+            )
+    }
+
+    /// All conditions, on whole sessions.
+    pub(super) fn of_whole(&self, scope: &Scope, select: Select) -> Select {
+        let select = self
+            .of_either(scope, select)
+            .when_given(
+                "has([t.subject, t.principal_email, t.principal_name], {user:String})",
+                "user",
+                text(&self.user),
+            )
+            .when_given("has(t.names, {tool:String})", "tool", text(&self.tool));
+        match self.outcome {
+            Some(SessionOutcome::Ok) => select.when("t.errors = 0"),
+            _ => select,
+        }
+    }
+
+    /// The times alone, on frames of sessions that fit: what the table of frames is ordered by. The values are those of the
+    /// statement that finds the sessions.
+    pub(super) fn times_of_frames(&self, select: Select) -> Select {
+        let select = match self.begun_from() {
+            Some(_) => select.when("t.session_start >= fromUnixTimestamp64Micro({from:Int64}, 'UTC')"),
+            None => select,
+        };
+        match self.to {
+            Some(_) => select.when("t.session_start < fromUnixTimestamp64Micro({to:Int64}, 'UTC')"),
+            None => select,
+        }
+    }
+
+    /// Conditions that both have.
+    fn of_either(&self, scope: &Scope, select: Select) -> Select {
         let select = select
             .when_given(
                 "t.session_start >= fromUnixTimestamp64Micro({from:Int64}, 'UTC')",
                 "from",
                 self.begun_from().map(Time::microseconds),
             )
-            .when_given(
-                "has([t.subject, t.principal_email, t.principal_name], {user:String})",
-                "user",
-                text(&self.user),
-            )
             .when_given("t.target = {target:String}", "target", text(&self.target))
-            .when_given("has(t.names, {tool:String})", "tool", text(&self.tool))
             .when_given(
                 "has([t.client_name, t.client_id], {client:String})",
                 "client",
@@ -117,13 +156,8 @@ impl SessionFilter {
             None => select,
         }
     }
+}
 
-    /// All conditions, on whole sessions.
-    pub(super) fn of_whole(&self, scope: &Scope, select: Select) -> Select {
-        let select = self.of_any_part(scope, select);
-        match self.outcome {
-            Some(SessionOutcome::Ok) => select.when("t.errors = 0"),
-            _ => select,
-        }
-    }
+fn text(term: &Option<Term>) -> Option<String> {
+    term.as_ref().map(|term| term.as_str().to_owned())
 }

@@ -111,6 +111,14 @@ export interface CallStep {
   unknown: number;
 }
 
+/** How many sessions there are. */
+export interface Count {
+  /** There are more than these. */
+  is_more: boolean;
+  /** Sessions that fit; 1000 at most. */
+  sessions: number;
+}
+
 /** A record that is no frame. Nothing of its value is kept here. */
 export interface DeadLetter {
   /** Offset of the record. */

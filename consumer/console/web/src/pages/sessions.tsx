@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { address, ask, isGivenUp, me } from "../api/ask";
 import { problemOf, useLoaded } from "../api/load";
 import { stream } from "../api/stream";
-import type { Facets, Page, Problem, Session, Statistics } from "../api/types";
+import type { Count, Facets, Page, Problem, Session, Statistics } from "../api/types";
 import { bytes, compact, count, many, person, span, when, whole } from "../format";
 import { useKeys } from "../keys";
 import { Facet, type Choice } from "../parts/facet";
@@ -77,6 +77,7 @@ export function SessionsPage() {
   const listing = useMemo(() => new Listing(parameters), [key]);
   useEffect(() => () => listing.close(), [listing]);
   const facets = useLoaded(key, (given) => ask<Facets>("/facets", parameters, given));
+  const counted = useLoaded(key, (given) => ask<Count>("/sessions/count", parameters, given));
   const statistics = useLoaded(key, (given) => ask<Statistics>("/statistics", parameters, given));
   const chosen = useSignal(-1);
   const list = useRef<RowsHandle>(null);
@@ -116,7 +117,7 @@ export function SessionsPage() {
   return (
     <div class="page sessions">
       <h1 class="unseen">Sessions</h1>
-      <Filters facets={facets.value.value} search={search} />
+      <Filters facets={facets.value.value} counted={counted.value.value} search={search} />
       <div class="volume">
         {statistics.value.value ? (
           <Volume statistics={statistics.value.value} from={Date.parse(parameters["from"] ?? "")} to={parameters["to"] ? Date.parse(parameters["to"]) : now} brush={brush} />
@@ -134,7 +135,13 @@ export function SessionsPage() {
   );
 }
 
-function Filters({ facets, search }: { facets: Facets | undefined; search: { current: HTMLInputElement | null } }) {
+interface FiltersProps {
+  facets: Facets | undefined;
+  counted: Count | undefined;
+  search: { current: HTMLInputElement | null };
+}
+
+function Filters({ facets, counted, search }: FiltersProps) {
   const text = query.value.get("text") ?? "";
   const hasTenants = (me.value?.roles ?? []).some((role) => role !== "viewer");
   const names = FILTERS.filter((name) => name !== "tenant" || hasTenants);
@@ -175,6 +182,7 @@ function Filters({ facets, search }: { facets: Facets | undefined; search: { cur
           Clear
         </Link>
       )}
+      {counted && <span class="soft number">{counted.is_more ? `more than ${many(counted.sessions, "session")}` : many(counted.sessions, "session")}</span>}
     </div>
   );
 }

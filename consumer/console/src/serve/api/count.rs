@@ -1,0 +1,59 @@
+//! How many sessions fit a filter, as far as anybody wants to know.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::parameters::Parameters;
+use super::session_filter::{SessionFilter, SessionOutcome};
+use crate::serve::Console;
+use crate::serve::access::{Action, Look, answer};
+use crate::serve::identity::Caller;
+use crate::serve::problem::{Problem, ProblemBody};
+use crate::serve::query::{Relation, Select};
+
+/// As far as is counted: a list of more is not read but narrowed.
+const MOST: u64 = 1000;
+
+/// How many sessions there are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Count {
+    /// Sessions that fit; 1000 at most.
+    sessions: u64,
+    /// There are more than these.
+    is_more: bool,
+}
+
+/// How many sessions fit a filter, counted up to 1000.
+#[utoipa::path(get, path = "/api/v1/sessions/count", tag = "sessions", operation_id = "count_sessions", params(SessionFilter),
+    responses((status = 200, body = Count), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn count(
+    State(console): State<Arc<Console>>,
+    caller: Caller,
+    Parameters(filter): Parameters<SessionFilter>,
+) -> Result<Response, Problem> {
+    let look = Look::at(Action::Search, "count", &filter);
+    // Each stops as soon as there are enough; parts of one session count once. That nothing failed is known of all parts only.
+    let rest = match filter.outcome {
+        Some(SessionOutcome::Ok) => {
+            "GROUP BY t.session_start, t.session_id HAVING max(t.errors) = 0 LIMIT {limit:UInt64} \
+             SETTINGS optimize_aggregation_in_order = 1"
+        }
+        _ => "LIMIT 1 BY t.session_start, t.session_id LIMIT {limit:UInt64}",
+    };
+    let select = Select::new(caller.scope(), Relation::SessionParts, "toUInt8(1) AS one");
+    let select = filter
+        .of_any_part(caller.scope(), select)
+        .rest(rest)
+        .bind("limit", MOST + 1);
+    let found = console.store.rows::<u8>(&select).await?;
+    let sessions = found.rows();
+    let count = Count {
+        sessions: sessions.min(MOST),
+        is_more: sessions > MOST,
+    };
+    answer(&console.access, &caller, &look, found.map(|_| count)).await
+}
