@@ -12,6 +12,7 @@ pub mod load;
 mod loading;
 mod parts;
 mod proxy;
+mod questions;
 mod redaction;
 mod report;
 mod streams;
@@ -41,6 +42,14 @@ pub struct Extent {
     pub calls: usize,
     /// Frames behind which a consumer starts to see how long it takes to catch up.
     pub backlog: usize,
+    /// Sessions of the archive that questions are asked of: about 20 frames each.
+    pub sessions: u64,
+    /// Questions of each kind.
+    pub questions: usize,
+    /// For how long people look around.
+    pub visit: Duration,
+    /// Days that are exported.
+    pub export_days: u32,
     /// Streams that are open while nothing happens in them.
     pub streams: usize,
     /// Whether the large answer is one of 1 GiB.
@@ -57,6 +66,10 @@ impl Extent {
         loads: 1,
         calls: 50_000,
         backlog: 100_000,
+        sessions: 30_000,
+        questions: 20,
+        visit: Duration::from_secs(20),
+        export_days: 30,
         streams: 500,
         large: false,
         soak: None,
@@ -68,6 +81,10 @@ impl Extent {
         loads: 3,
         calls: 150_000,
         backlog: 1_000_000,
+        sessions: 300_000,
+        questions: 50,
+        visit: Duration::from_secs(60),
+        export_days: 10,
         streams: 2_000,
         large: true,
         soak: None,
@@ -79,6 +96,10 @@ impl Extent {
         loads: 3,
         calls: 500_000,
         backlog: 1_000_000,
+        sessions: 1_500_000,
+        questions: 200,
+        visit: Duration::from_secs(120),
+        export_days: 5,
         streams: 8_000,
         large: true,
         soak: Some(Duration::from_secs(600)),
@@ -116,5 +137,25 @@ pub async fn consumer(extent: Extent) -> anyhow::Result<Report> {
     let parts = Parts::start().await?;
     let mut report = Report::default();
     consumer::measure(&parts, extent, &mut report).await?;
+    Ok(report)
+}
+
+/// How long the console's questions take over a large archive.
+///
+/// # Errors
+/// When a part does not start, the archive cannot be made, or a question is answered otherwise than it should be.
+pub async fn query(extent: Extent) -> anyhow::Result<Report> {
+    let mut report = Report::default();
+    questions::query(extent, &mut report).await?;
+    Ok(report)
+}
+
+/// How long people wait for the console over a large archive.
+///
+/// # Errors
+/// As [`query`].
+pub async fn console(extent: Extent) -> anyhow::Result<Report> {
+    let mut report = Report::default();
+    questions::console(extent, &mut report).await?;
     Ok(report)
 }

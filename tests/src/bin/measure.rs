@@ -31,6 +31,10 @@ enum Command {
     Proxy(Options),
     /// How fast the consumer loads, and what that costs
     Consumer(Options),
+    /// How long lists, counts and first pages take over 1.5 million sessions, in the database
+    Query(Options),
+    /// How long people wait over 1.5 million sessions: pages, long sessions, exports
+    Console(Options),
     /// What each of thousands of idle event streams costs the proxy
     Streams {
         /// Hundreds instead of thousands, to see whether it works
@@ -145,6 +149,8 @@ fn main() -> anyhow::Result<()> {
         Command::Main(options) => report(&options, measure::main(options.extent())),
         Command::Proxy(options) => report(&options, measure::proxy(options.extent())),
         Command::Consumer(options) => report(&options, measure::consumer(options.extent())),
+        Command::Query(options) => report(&options, measure::query(options.extent())),
+        Command::Console(options) => report(&options, measure::console(options.extent())),
         Command::Streams { short, json } => {
             let report = tokio::runtime::Runtime::new()?.block_on(measure::streams(short))?;
             print(&if json { report.json()? } else { report.table() })

@@ -1,5 +1,6 @@
 //! The real parts that figures are taken on.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use tapedeck_dev::broker::{Broker, BrokerKind};
 use tapedeck_dev::clickhouse::{ClickHouse, ClickHouseKind};
 use tapedeck_dev::folder::{Folder, Run, Site};
-use tapedeck_dev::identity::{Identity, Options};
+use tapedeck_dev::identity::{Identity, Options, User};
 use tapedeck_dev::node::Node;
 use tapedeck_dev::process::Launch;
 use tapedeck_dev::progress::{Progress, Step};
@@ -35,6 +36,16 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) async fn start() -> anyhow::Result<Self> {
+        Self::start_with(BTreeMap::new()).await
+    }
+
+    /// Parts at whose identity provider these may sign in, too.
+    pub(super) async fn start_with(users: BTreeMap<String, User>) -> anyhow::Result<Self> {
+        let mut options = Options {
+            lifetime: LONGEST,
+            ..Options::default()
+        };
+        options.users.extend(users);
         let folder = Folder::open()?;
         let run = folder.run("measure")?;
         let site = Site {
@@ -48,15 +59,7 @@ impl Parts {
         let (broker, clickhouse, identity) = (
             Broker::start(kind, None, site).await?,
             ClickHouse::start(ClickHouseKind::choose().0, None, None, site).await?,
-            Identity::start(
-                &node,
-                Options {
-                    lifetime: LONGEST,
-                    ..Options::default()
-                },
-                site,
-            )
-            .await?,
+            Identity::start(&node, options, site).await?,
         );
         Ok(Self {
             broker,
