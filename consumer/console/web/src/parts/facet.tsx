@@ -44,6 +44,8 @@ export function Facet({ name, value, choices, choose, free = true }: FacetProps)
   };
   /** Arrows go from one choice to the next. */
   const move = (event: KeyboardEvent) => {
+    // While it is closed, its keys are the page's.
+    if (!open) return;
     if (event.key === "Escape") {
       event.preventDefault();
       event.stopPropagation();
