@@ -31,7 +31,7 @@ fn two_sessions_are_seen_side_by_side_with_what_differs() -> Result<()> {
 }
 
 #[test]
-fn a_time_is_brushed_on_the_chart_and_the_tape_is_zoomed() -> Result<()> {
+fn a_time_is_brushed_on_the_chart_and_a_closer_one_on_what_that_shows() -> Result<()> {
     run(play("chart"))
 }
 

@@ -1,4 +1,4 @@
-// A time is brushed over on the chart of sessions; the tape of one is zoomed.
+// A time is brushed over on the chart of sessions, and a closer one on what that shows.
 import { conversation, expect, openNewest, play, press, told } from "./drive.mjs";
 
 await conversation();
@@ -39,23 +39,4 @@ await play(async (page) => {
   await page.waitForURL((url) => Date.parse(url.searchParams.get("from")) === from);
   await press(page, "Escape");
   await page.waitForURL(`${told.console}/sessions`);
-
-  // The tape: in, in, all of it; and by the wheel.
-  await openNewest(page, "?client=desk-assistant");
-  await page.locator(".frame-main").first().waitFor();
-  const [closerIn, fit] = [page.getByRole("button", { name: "Zoom in" }), page.getByRole("button", { name: "Show all" })];
-  expect(await fit.isDisabled(), "all is shown at first");
-  const picture = () => page.getByRole("slider", { name: "Place on the tape" }).evaluate((canvas) => canvas.toDataURL());
-  const all = await picture();
-  await closerIn.focus();
-  await press(page, "Enter");
-  await page.waitForFunction((all) => document.querySelector(".timeline canvas").toDataURL() !== all, all);
-  expect(await fit.isEnabled(), "there is more than what is shown");
-  await fit.click();
-  await page.waitForFunction((all) => document.querySelector(".timeline canvas").toDataURL() === all, all);
-  await page.getByRole("slider", { name: "Place on the tape" }).hover();
-  await page.keyboard.down("Control");
-  await page.mouse.wheel(0, -100);
-  await page.keyboard.up("Control");
-  await page.waitForFunction(() => !document.querySelector(".zoom [aria-label='Show all']").disabled);
 });

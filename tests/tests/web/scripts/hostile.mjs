@@ -72,7 +72,8 @@ await play(async (page) => {
   }
   await unbroken("in an opened entry of the access log");
   await page.goto(`${told.console}/overview`);
-  await page.getByText(nasty(1)).first().waitFor();
+  await page.locator(".figures").waitFor();
+  await page.locator(".top li").first().waitFor();
   expect((await page.locator("img[src=x], svg[onload], script:not([src])").count()) === 0, "no element of a client's on the overview");
 
   for (const path of ["/sessions", "/overview", "/live", "/access", "/dead-letters", `/dead-letters?reason=${encodeURIComponent(nasty(0))}`, `/access?user=${encodeURIComponent(nasty(0))}`, "/api/", `/sessions?text=${encodeURIComponent(nasty(1))}`, `/sessions?tool=${encodeURIComponent(nasty(2))}`, `/compare?a=${encodeURIComponent(nasty(0))}&b=x`, `/live?session=${encodeURIComponent(nasty(1))}`]) {
