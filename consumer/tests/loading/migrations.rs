@@ -25,7 +25,7 @@ async fn migrating_again_changes_nothing_and_a_newer_database_is_refused() {
     )
     .await;
     let refused = migrate_database(case.sink.client(), case.sink.database()).await;
-    let known = MIGRATIONS.len() as u32;
+    let known = MIGRATIONS.last().expect("there are some").number;
     match refused {
         Err(DatabaseError::Newer {
             database: 999,
@@ -75,10 +75,8 @@ async fn an_interrupted_migration_resumes_wherever_it_was_cut() {
         );
         execute(&case, &forget).await;
         let applied = migrate_database(case.sink.client(), case.sink.database()).await;
-        assert_eq!(
-            applied.expect("it resumes").len(),
-            MIGRATIONS.len() + 1 - migration.number as usize
-        );
+        let later = MIGRATIONS.iter().filter(|one| one.number >= migration.number);
+        assert_eq!(applied.expect("it resumes").len(), later.count());
     }
     // As if the fifth had died before it came to `calls`: what is in `frames` by then is filled in.
     for drop in ["VIEW calls_from_frames", "VIEW calls_v", "TABLE calls"] {

@@ -16,7 +16,10 @@ import (
 )
 
 func main() {
-	resolver := confmap.ResolverSettings{ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()}}
+	resolver := confmap.ResolverSettings{
+		DefaultScheme:     "file",
+		ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},
+	}
 	settings := otelcol.CollectorSettings{
 		BuildInfo:              component.BuildInfo{Command: "collector", Description: "A collector for tests"},
 		Factories:              components,
