@@ -2,6 +2,7 @@
 //!
 //! A walk can stop at any comma outside of strings and go on later: what it has to know then is which containers are open.
 
+mod known;
 mod long;
 mod names;
 mod values;
@@ -17,9 +18,10 @@ use crate::{
     place::Place,
     redacted::DropReason,
     scan::{Scratch, Work},
-    tokens::{Broken, Progress, Texts, Token, Tokens},
+    tokens::{Broken, Progress, Texts, Token, Tokens, check},
     triggers::Hit,
 };
+use known::Known;
 use names::Names;
 use std::ops::Range;
 
@@ -56,6 +58,7 @@ pub(crate) struct Pass<'r, 'l> {
     limits: &'l Limits,
     work: Work,
     scratch: Scratch,
+    known: Known,
     /// Looks at everything, hit or not: what tests compare with.
     every: bool,
 }
@@ -121,6 +124,11 @@ impl Walk {
         }
     }
 
+    /// Whether nothing was walked yet.
+    fn is_new(&self) -> bool {
+        self.progress.is_new()
+    }
+
     /// Whether a string can stand here that is no name.
     pub(crate) fn expects_text(&self) -> bool {
         self.progress.expects_text()
@@ -139,6 +147,7 @@ impl<'r, 'l> Pass<'r, 'l> {
             limits,
             work: Work::new(VISITS),
             scratch: Scratch::default(),
+            known: Known::default(),
             every: false,
         }
     }
@@ -193,12 +202,12 @@ impl<'r, 'l> Pass<'r, 'l> {
             next: 0,
             every: self.every || (self.active.plan.looks_at_all && !walk.root.states.is_empty()),
         };
+        let is_short = src.len() <= self.limits.string;
+        if hits.all.is_empty() && !hits.every && is_short && is_last && walk.is_new() {
+            return self.quiet(src, walk, edits);
+        }
         let progress = std::mem::replace(&mut walk.progress, Progress::new(Texts::One));
         let mut tokens = Tokens::resume(src, progress, self.limits.depth, is_last);
-        let is_short = src.len() <= self.limits.string;
-        if hits.all.is_empty() && !hits.every && is_short && is_last && walk.levels.is_empty() {
-            return self.quiet(src, tokens, walk, edits);
-        }
         let mut seen = 0;
         while let Some(token) = tokens.next()? {
             if walk.nesting == 0
@@ -239,8 +248,9 @@ impl<'r, 'l> Pass<'r, 'l> {
                 }
                 Token::Number(span) => {
                     let spot = self.value(walk);
-                    if hits.within(&span) || spot.place.rule().is_some() || is_written_otherwise(&src[span.clone()]) {
-                        self.number(src, span, spot.place, edits)?;
+                    let is_hit = hits.within(&span);
+                    if is_hit || spot.place.rule().is_some() || is_written_otherwise(&src[span.clone()]) {
+                        self.number(src, span, spot.place, is_hit, edits)?;
                     }
                 }
                 Token::Literal => drop(self.value(walk)),
@@ -275,26 +285,18 @@ impl<'r, 'l> Pass<'r, 'l> {
         level.next
     }
 
-    /// A source without hits: whether it is JSON at all, and numbers that are not written digit by digit.
-    fn quiet(
-        &mut self,
-        src: &str,
-        mut tokens: Tokens<'_>,
-        walk: &mut Walk,
-        edits: &mut Vec<Edit<'r>>,
-    ) -> Result<(), Stop> {
+    /// A whole text without hits: whether it is JSON at all, and numbers that are not written digit by digit.
+    fn quiet(&mut self, src: &str, walk: &Walk, edits: &mut Vec<Edit<'r>>) -> Result<(), Stop> {
         if walk.nesting == 0 {
             self.allow(src.len());
         }
-        while let Some(token) = tokens.next()? {
-            if let Token::Number(span) = token
-                && is_written_otherwise(&src[span.clone()])
-            {
-                self.number(src, span, Place::Body, edits)?;
+        let mut dropped = Ok(());
+        check(src, self.limits.depth, walk.progress.texts(), |span| {
+            if dropped.is_ok() && is_written_otherwise(&src[span.clone()]) {
+                dropped = self.number(src, span, Place::Body, false, edits);
             }
-        }
-        walk.progress = tokens.pause();
-        Ok(())
+        })?;
+        Ok(dropped?)
     }
 }
 

@@ -17,9 +17,76 @@ const SHORTEST: usize = 12;
 /// Whether the run of base64 or hexadecimal at `from` begins with encoded text, in any phase: it may have been cut.
 /// Random bytes do so once in ten thousand runs.
 pub(crate) fn begins_like_text(text: &[u8], from: usize) -> bool {
-    let run = &text[from..text.len().min(from + 24)];
-    (0..4).any(|phase| base64_begins(&run[phase..])) || (0..2).any(|phase| hex_begins(&run[phase..]))
+    if let Some(run) = text[from..].first_chunk() {
+        return may_begin_like_text(run) && begins(run);
+    }
+    begins(&text[from..])
 }
+
+fn begins(run: &[u8]) -> bool {
+    (0..4.min(run.len())).any(|phase| base64_begins(&run[phase..]))
+        || (0..2.min(run.len())).any(|phase| hex_begins(&run[phase..]))
+}
+
+/// The same for the first few bytes only, without a branch: most runs are ids and hashes, and end here.
+fn may_begin_like_text(run: &[u8; 24]) -> bool {
+    let mut any = false;
+    for phase in 0..4 {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|at| VALUES[usize::from(run[phase + at])]);
+        let bits = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
+        let text = TEXT[usize::from((bits >> 16) as u8)]
+            & TEXT[usize::from((bits >> 8) as u8)]
+            & TEXT[usize::from(bits as u8)];
+        any |= text & (a | b | c | d < NONE);
+    }
+    for phase in 0..2 {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|at| DIGITS[usize::from(run[phase + at])]);
+        let text = TEXT[usize::from(a << 4 | b & 15)] & TEXT[usize::from(c << 4 | d & 15)];
+        any |= text & (a | b | c | d < NONE);
+    }
+    any
+}
+
+/// What stands for a byte that is none of an alphabet.
+const NONE: u8 = 0x80;
+
+const VALUES: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if let Some(value) = base64_value(byte as u8) {
+            values[byte] = value;
+        }
+        byte += 1;
+    }
+    values
+};
+
+const DIGITS: [u8; 256] = {
+    let mut digits = [NONE; 256];
+    let mut digit = 0;
+    while digit < 10 {
+        digits[b'0' as usize + digit] = digit as u8;
+        digit += 1;
+    }
+    let mut letter = 0;
+    while letter < 6 {
+        digits[b'a' as usize + letter] = 10 + letter as u8;
+        digits[b'A' as usize + letter] = 10 + letter as u8;
+        letter += 1;
+    }
+    digits
+};
+
+const TEXT: [bool; 256] = {
+    let mut text = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        text[byte] = is_text(byte as u8);
+        byte += 1;
+    }
+    text
+};
 
 fn base64_begins(run: &[u8]) -> bool {
     let (mut bits, mut have, mut decoded) = (0_u32, 0, 0);
@@ -51,7 +118,7 @@ fn hex_begins(run: &[u8]) -> bool {
             .all(|pair| octet(pair).is_some_and(is_text))
 }
 
-fn base64_value(byte: u8) -> Option<u8> {
+const fn base64_value(byte: u8) -> Option<u8> {
     Some(match byte {
         b'A'..=b'Z' => byte - b'A',
         b'a'..=b'z' => byte - b'a' + 26,
@@ -62,7 +129,7 @@ fn base64_value(byte: u8) -> Option<u8> {
     })
 }
 
-fn is_text(byte: u8) -> bool {
+const fn is_text(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')
 }
 
@@ -153,7 +220,8 @@ pub(crate) fn percent_decoded(text: &str) -> Option<(String, Vec<(usize, usize)>
 
 #[cfg(test)]
 mod tests {
-    use super::{begins_like_text, percent_decoded, readings, run_around};
+    use super::{begins, begins_like_text, percent_decoded, readings, run_around};
+    use proptest::prelude::*;
 
     #[test]
     fn encoded_text_is_told_from_hashes_ids_and_pictures() {
@@ -186,5 +254,19 @@ mod tests {
         assert_eq!((text.as_str(), steps), ("a@b%zz", vec![(2, 4)]));
         assert_eq!(percent_decoded("100 %"), None);
         assert_eq!(percent_decoded("%ff"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_first_look_passes_over_nothing_that_begins_like_text(
+            run in prop_oneof!["[A-Za-z0-9+/_=-]{20,40}", "([2-7][0-9a-fA-F]){10,20}", "[a-f]?(6[1-9a-f]|7[0-9a]|20){12,20}"],
+            text in "[ -~]{18,30}",
+            cut in 0_usize..4,
+        ) {
+            let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+            for run in [run.as_bytes(), &encoded.as_bytes()[cut..]] {
+                prop_assert_eq!(begins_like_text(run, 0), begins(&run[..run.len().min(24)]));
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Which members' values are masked whole, by the member's name.
 
-use std::collections::HashMap;
+use memchr::memchr2_iter;
+use std::collections::{HashMap, HashSet};
 
 /// Longest name that is looked at, in letters and digits; a longer one matches by its end alone.
 const LONGEST: usize = 64;
@@ -9,8 +10,12 @@ const LONGEST: usize = 64;
 pub(crate) struct KeyNames {
     exact: HashMap<Box<[u8]>, Vec<u16>>,
     endings: Vec<(Box<[u8]>, u16)>,
+    /// Names without a rule that are looked at nevertheless.
+    looked_at: HashSet<Box<[u8]>>,
     /// A bit for the last five letters of each name that has a rule, or of each ending; see [`tail`].
     tails: Box<[u64; 1024]>,
+    /// A bit for the last three letters of each of them that has as many; see [`tail`].
+    threes: Box<[u64; 1024]>,
 }
 
 impl Default for KeyNames {
@@ -18,7 +23,9 @@ impl Default for KeyNames {
         Self {
             exact: HashMap::new(),
             endings: Vec::new(),
+            looked_at: HashSet::new(),
             tails: Box::new([0; 1024]),
+            threes: Box::new([0; 1024]),
         }
     }
 }
@@ -49,6 +56,7 @@ impl KeyNames {
         let folded: Box<[u8]> = fold(name).collect();
         if !folded.is_empty() {
             self.note_tail(&folded, false);
+            self.looked_at.insert(folded);
         }
     }
 
@@ -56,11 +64,51 @@ impl KeyNames {
         let known = &folded[folded.len().saturating_sub(TAIL)..];
         let tail = tail(known, !is_ending && known.len() < TAIL);
         self.tails[usize::from(tail) / 64] |= 1 << (tail % 64);
+        if let Some(three) = folded.last_chunk() {
+            let three = last_three(three);
+            self.threes[usize::from(three) / 64] |= 1 << (three % 64);
+        }
     }
 
     /// Whether `source`, raw JSON up to the quote that ends a key, may end with a name that has a rule. Says where its
     /// last letter stands. No name is missed; few others are named.
+    #[inline]
     pub(crate) fn may_end(&self, source: &[u8]) -> Option<usize> {
+        // Most names are told by their last three letters, if these stand together: escapes may stand behind them.
+        let mut name = source;
+        while let [before @ .., b'\\'] = name {
+            name = before;
+        }
+        if let Some(three) = name.last_chunk::<3>()
+            && three.iter().all(u8::is_ascii_alphanumeric)
+        {
+            let three = last_three(three);
+            if self.threes[usize::from(three) / 64] >> (three % 64) & 1 == 0 {
+                return None;
+            }
+        }
+        let last = self.may_end_by_tail(source)?;
+        // Where the name can be read as it stands, all of it counts.
+        let start = memchr2_iter(b'"', b'\\', name)
+            .next_back()
+            .filter(|at| name[*at] == b'"');
+        match start {
+            Some(quote) if !name[..quote].ends_with(b"\\") && self.is_unknown(&name[quote + 1..]) => None,
+            _ => Some(last),
+        }
+    }
+
+    /// Whether a name, without masks, neither has a rule nor is looked at.
+    fn is_unknown(&self, name: &[u8]) -> bool {
+        let mut buffer = [0; LONGEST];
+        let folded = fold_end(name, &mut buffer);
+        name.is_ascii()
+            && !self.exact.contains_key(folded)
+            && !self.looked_at.contains(folded)
+            && !self.endings.iter().any(|(ending, _)| folded.ends_with(ending))
+    }
+
+    fn may_end_by_tail(&self, source: &[u8]) -> Option<usize> {
         let start = source.len().saturating_sub(2 * LONGEST);
         let mut last = None;
         let mut letters = [0; TAIL];
@@ -101,17 +149,8 @@ impl KeyNames {
     /// The first rule that is on for a member of this name. A mask in the name is not a part of it.
     pub(crate) fn rule(&self, name: &str, is_on: impl Fn(u16) -> bool) -> Option<u16> {
         let name = name.rsplit('›').next().unwrap_or_default();
-        // Folded from the end: that is where endings are, and it bounds the work on absurdly long names.
         let mut buffer = [0; LONGEST];
-        let mut start = LONGEST;
-        for byte in name.bytes().rev().filter(u8::is_ascii_alphanumeric) {
-            if start == 0 {
-                break;
-            }
-            start -= 1;
-            buffer[start] = byte.to_ascii_lowercase();
-        }
-        let folded = &buffer[start..];
+        let folded = fold_end(name.as_bytes(), &mut buffer);
         let exact = self.exact.get(folded).into_iter().flatten();
         let endings = self.endings.iter().filter(|(ending, _)| folded.ends_with(ending));
         let mut rules = exact.chain(endings.map(|(_, rule)| rule)).copied();
@@ -122,11 +161,30 @@ impl KeyNames {
 /// Letters of a name's end that are enough to tell most names.
 const TAIL: usize = 5;
 
+/// Sixteen bits of three letters of either case.
+fn last_three(letters: &[u8; 3]) -> u16 {
+    let [a, b, c] = letters.map(|letter| letter | 0x20);
+    (u32::from_le_bytes([a, b, c, 0]).wrapping_mul(0x9E37_79B1) >> 16) as u16
+}
+
 /// Sixteen bits of the last letters of a folded name; `whole` if there are no others, and none may stand before them.
 fn tail(letters: &[u8], whole: bool) -> u16 {
     let seed = letters.len() as u64 * 2 + u64::from(whole);
     let all = letters.iter().fold(seed, |all, byte| all << 8 | u64::from(byte | 0x20));
     (all.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as u16
+}
+
+/// The end of a folded name: that is where endings are, and it bounds the work on absurdly long names.
+fn fold_end<'b>(name: &[u8], buffer: &'b mut [u8; LONGEST]) -> &'b [u8] {
+    let mut start = LONGEST;
+    for byte in name.iter().rev().filter(|byte| byte.is_ascii_alphanumeric()) {
+        if start == 0 {
+            break;
+        }
+        start -= 1;
+        buffer[start] = byte.to_ascii_lowercase();
+    }
+    &buffer[start..]
 }
 
 fn fold(name: &str) -> impl Iterator<Item = u8> {

@@ -26,12 +26,15 @@ pub(crate) fn integer_digits(source: &str) -> Option<String> {
 
 /// Whether a number has a point or an exponent, and may stand for a long integer nevertheless.
 pub(crate) fn is_written_otherwise(number: &str) -> bool {
-    number.len() >= 6 && number.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+    let bytes = number.as_bytes();
+    let has = |test: fn(&u8) -> bool| bytes.iter().any(test);
+    // Without an exponent, zeros stand behind the point of an integer.
+    number.len() >= 6 && (bytes.ends_with(b"0") && has(|byte| *byte == b'.') || has(|byte| matches!(byte, b'e' | b'E')))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::integer_digits;
+    use super::{integer_digits, is_written_otherwise};
 
     #[test]
     fn integers_are_read_through_points_and_exponents() {
@@ -42,6 +45,7 @@ mod tests {
             "0.4111111111111111e+16",
         ] {
             assert_eq!(integer_digits(source).as_deref(), Some("4111111111111111"), "{source}");
+            assert!(is_written_otherwise(source), "{source}");
         }
         assert_eq!(integer_digits("-1e3").as_deref(), Some("1000"));
     }

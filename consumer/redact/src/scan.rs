@@ -12,7 +12,7 @@ use crate::{
     triggers::{Cause, Hit},
 };
 use merge::merge;
-use regex_automata::Input;
+use regex_automata::{Anchored, Input};
 use std::ops::Range;
 
 /// Which rules apply in a place.
@@ -71,8 +71,17 @@ impl Work {
     }
 
     pub(crate) fn spend(&mut self, visits: usize) -> Result<(), DropReason> {
-        self.0 = self.0.checked_sub(visits as u64).ok_or(DropReason::OverBudget)?;
+        self.take(visits as u64)
+    }
+
+    pub(crate) fn take(&mut self, visits: u64) -> Result<(), DropReason> {
+        self.0 = self.0.checked_sub(visits).ok_or(DropReason::OverBudget)?;
         Ok(())
+    }
+
+    /// What is left.
+    pub(crate) fn left(&self) -> u64 {
+        self.0
     }
 }
 
@@ -232,7 +241,9 @@ impl Active<'_> {
             let mut span = found.range();
             if regex.captures_len() > 1 {
                 let captures = captures.get_or_insert_with(|| regex.create_captures());
-                regex.search_captures(&Input::new(text).span(found.start()..window.end), captures);
+                // The same match, now that it is known where it stands.
+                let input = Input::new(text).span(found.range()).anchored(Anchored::Yes);
+                regex.search_captures(&input, captures);
                 span = rule
                     .group
                     .map_or(1..captures.group_len(), |group| group..group + 1)

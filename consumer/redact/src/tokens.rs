@@ -5,8 +5,13 @@
 //! The source is classified 64 bytes at a time. What is left to look at one by one are quotes, structural characters
 //! and the beginnings of numbers and literals; the inside of a string costs nothing more.
 
+mod check;
+mod open;
 mod scanner;
 
+pub(crate) use check::check;
+
+use open::Open;
 use scanner::Scanner;
 use std::ops::Range;
 
@@ -58,8 +63,7 @@ enum Expect {
 #[derive(Debug)]
 pub(crate) struct Progress {
     expect: Expect,
-    /// One entry per open container: whether it is an object.
-    open: Vec<bool>,
+    open: Open,
     texts: Texts,
 }
 
@@ -68,9 +72,19 @@ impl Progress {
     pub(crate) fn new(texts: Texts) -> Self {
         Self {
             expect: Expect::Value,
-            open: Vec::new(),
+            open: Open::default(),
             texts,
         }
+    }
+
+    /// Whether nothing was read.
+    pub(crate) fn is_new(&self) -> bool {
+        self.expect == Expect::Value && self.open.is_empty()
+    }
+
+    /// How many texts it may be.
+    pub(crate) fn texts(&self) -> Texts {
+        self.texts
     }
 
     /// Whether a string can stand here that is no name.
@@ -99,10 +113,6 @@ pub(crate) struct Tokens<'s> {
 }
 
 impl<'s> Tokens<'s> {
-    pub(crate) fn new(src: &'s str, max_depth: usize, texts: Texts) -> Self {
-        Self::resume(src, Progress::new(texts), max_depth, true)
-    }
-
     /// Goes on with a text, at a place outside of strings, numbers and literals.
     pub(crate) fn resume(src: &'s str, progress: Progress, max_depth: usize, is_last: bool) -> Self {
         Self {
@@ -126,7 +136,7 @@ impl<'s> Tokens<'s> {
             return self.end();
         };
         if self.progress.expect == Expect::CommaOrClose && self.src[at] == b',' {
-            let in_object = self.progress.open.last() == Some(&true);
+            let in_object = self.progress.open.is_object();
             self.progress.expect = if in_object { Expect::Key } else { Expect::Value };
             at = match self.scanner.next()? {
                 Some(at) => at,
@@ -156,12 +166,6 @@ impl<'s> Tokens<'s> {
         Ok(None)
     }
 
-    /// Reads to the end; tells only whether it is JSON.
-    pub(crate) fn check(mut self) -> Result<(), Broken> {
-        while self.next()?.is_some() {}
-        Ok(())
-    }
-
     /// A position that has to be there.
     fn more(&mut self) -> Result<usize, Broken> {
         self.scanner.next()?.ok_or(Broken::Syntax)
@@ -176,9 +180,10 @@ impl<'s> Tokens<'s> {
                 self.progress.after_value();
                 Ok(Token::Number(at..end))
             }
-            b't' => self.literal(at, b"true"),
-            b'f' => self.literal(at, b"false"),
-            b'n' => self.literal(at, b"null"),
+            _ if starts_literal(self.src, at) => {
+                self.progress.after_value();
+                Ok(Token::Literal)
+            }
             _ => Err(Broken::Syntax),
         }
     }
@@ -211,14 +216,6 @@ impl<'s> Tokens<'s> {
         }
         self.progress.expect = Expect::Value;
         Ok(Token::Key(span))
-    }
-
-    fn literal(&mut self, at: usize, word: &[u8]) -> Result<Token, Broken> {
-        if !self.src[at..].starts_with(word) || !ends_scalar(self.src, at + word.len()) {
-            return Err(Broken::Syntax);
-        }
-        self.progress.after_value();
-        Ok(Token::Literal)
     }
 
     /// The inside of the string whose quote is at `at`: nothing is reported between its quotes.
@@ -297,6 +294,17 @@ fn number_end(src: &[u8], start: usize) -> Option<usize> {
         }
     }
     ends_scalar(src, at).then_some(at)
+}
+
+/// Whether `true`, `false` or `null` stands at `at`.
+fn starts_literal(src: &[u8], at: usize) -> bool {
+    let word: &[u8] = match src[at] {
+        b't' => b"true",
+        b'f' => b"false",
+        b'n' => b"null",
+        _ => return false,
+    };
+    src[at..].starts_with(word) && ends_scalar(src, at + word.len())
 }
 
 /// Whether a number or literal can end before `at`.

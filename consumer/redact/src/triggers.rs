@@ -4,19 +4,22 @@
 //! no hit is never decoded, at whatever depth of JSON in strings it stands, so escapes that could hide something and
 //! keys that rules know are hits as well. Over a decoded text it says which rules to try, and where.
 
+mod grams;
 mod keywords;
 mod left;
 mod raw;
+mod seen;
 mod shapes;
 
 pub(crate) use keywords::{Keyword, is_token};
 pub(crate) use shapes::Shape;
 
 use crate::{
-    block::{Block, WIDTH},
+    block::{self, Block, Lanes, WIDTH, Work},
     key_names::KeyNames,
 };
 use keywords::Keywords;
+use seen::Seen;
 use shapes::Shapes;
 
 /// A place that makes something worth a look.
@@ -66,24 +69,66 @@ impl Triggers {
 
     /// Searches a decoded text. Hits come in no order.
     pub(crate) fn text(&self, text: &[u8], hits: &mut Vec<Hit>) {
-        let mut shapes = self.shapes.search(text);
-        for start in (0..text.len()).step_by(WIDTH) {
-            let block = Block::at(text, start);
-            self.keywords.block(text, start, hits);
-            shapes.block(start, &block, hits);
-        }
+        block::run(TextSearch {
+            triggers: self,
+            text,
+            hits,
+        });
     }
 
     /// Searches the raw bytes of a JSON text. Hits ascend.
     pub(crate) fn raw(&self, src: &[u8], keys: &KeyNames, hits: &mut Vec<Hit>) {
-        let mut shapes = self.shapes.search(src);
-        let mut raw = raw::Raw::new(src, keys);
-        for start in (0..src.len()).step_by(WIDTH) {
-            let block = Block::at(src, start);
-            self.keywords.block(src, start, hits);
-            shapes.block(start, &block, hits);
-            raw.block(start, &block, hits);
-        }
+        block::run(RawSearch {
+            triggers: self,
+            src,
+            keys,
+            hits,
+        });
         hits.sort_unstable_by_key(|hit| hit.at);
+    }
+}
+
+struct TextSearch<'s, 'h> {
+    triggers: &'s Triggers,
+    text: &'s [u8],
+    hits: &'h mut Vec<Hit>,
+}
+
+impl Work for TextSearch<'_, '_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let mut shapes = self.triggers.shapes.search(self.text);
+        for start in (0..self.text.len()).step_by(WIDTH) {
+            let block = Block::<L>::at(self.text, start);
+            let seen = Seen::of(&block);
+            self.triggers.keywords.block::<L>(self.text, start, self.hits);
+            shapes.block(start, &block, &seen, self.hits);
+        }
+    }
+}
+
+struct RawSearch<'s, 'h> {
+    triggers: &'s Triggers,
+    src: &'s [u8],
+    keys: &'s KeyNames,
+    hits: &'h mut Vec<Hit>,
+}
+
+impl Work for RawSearch<'_, '_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let mut shapes = self.triggers.shapes.search(self.src);
+        let mut raw = raw::Raw::new(self.src, self.keys);
+        for start in (0..self.src.len()).step_by(WIDTH) {
+            let block = Block::<L>::at(self.src, start);
+            let seen = Seen::of(&block);
+            self.triggers.keywords.block::<L>(self.src, start, self.hits);
+            shapes.block(start, &block, &seen, self.hits);
+            raw.block(start, &block, &seen, self.hits);
+        }
     }
 }

@@ -168,7 +168,7 @@ fn main() -> anyhow::Result<()> {
             tokio::runtime::Runtime::new()?.block_on(faults::all(times, broker))
         }
         Command::Redact { json } => {
-            let report = measure::redact()?;
+            let report = tokio::runtime::Runtime::new()?.block_on(measure::redact())?;
             print(&if json { report.json()? } else { report.table() })
         }
         Command::Target { address } => Ok(target::serve(address)?),

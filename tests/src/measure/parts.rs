@@ -178,7 +178,7 @@ pub(super) async fn complete(launch: Launch, within: Duration, output: &Path) ->
 }
 
 /// Tells people on standard error what goes on: standard output is for figures.
-struct Errors;
+pub(super) struct Errors;
 
 impl Progress for Errors {
     fn report(&self, step: Step<'_>) {

@@ -1,12 +1,8 @@
 //! Generated MCP frames: the same for everyone.
 
+use crate::numbers::{Numbers, WORDS};
 use serde_json::{Value, json};
 
-const WORDS: [&str; 32] = [
-    "the", "record", "of", "every", "call", "is", "complete", "and", "in", "order", "tool", "result", "issue",
-    "branch", "merged", "closed", "review", "with", "changes", "for", "release", "by", "team", "after", "tests",
-    "passed", "on", "main", "deploys", "user", "token", "key",
-];
 const SECRETS: [&str; 12] = [
     "bob@example.com",
     "4111 1111 1111 1111",
@@ -22,74 +18,19 @@ const SECRETS: [&str; 12] = [
     "https://app:s3cret@db.example.com/main",
 ];
 
-/// A pseudo-random sequence (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len() as u64) as usize]
-    }
-
-    fn sentence(&mut self, words: u64) -> String {
-        (0..words).map(|_| self.pick(&WORDS)).collect::<Vec<_>>().join(" ")
-    }
-
-    fn hex(&mut self, digits: usize) -> String {
-        let mut text = String::new();
-        while text.len() < digits {
-            text.push_str(&format!("{:016x}", self.next()));
-        }
-        text.truncate(digits);
-        text
-    }
-
-    fn uuid(&mut self) -> String {
-        let hex = self.hex(32);
-        format!(
-            "{}-{}-7{}-9{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[13..16],
-            &hex[17..20],
-            &hex[20..]
-        )
-    }
-
-    fn time(&mut self) -> String {
-        let (hour, minute, second) = (self.below(24), self.below(60), self.below(60));
-        format!(
-            "2026-11-{:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
-            self.below(28) + 1,
-            self.below(1000)
-        )
-    }
-
-    /// A sentence; in a dense corpus, with something that has to go.
-    fn note(&mut self, dense: bool) -> String {
-        let note = self.sentence(12);
-        if dense {
-            format!("{note}\n{} {}", self.pick(&SECRETS), self.sentence(4))
-        } else {
-            note
-        }
+/// A sentence; in a dense corpus, with something that has to go.
+fn note(numbers: &mut Numbers, dense: bool) -> String {
+    let note = numbers.sentence(12);
+    if dense {
+        format!("{note}\n{} {}", numbers.pick(&SECRETS), numbers.sentence(4))
+    } else {
+        note
     }
 }
 
 /// Frames of 1.8 KB on average, one JSON text each. In a dense corpus every note has a finding.
 pub(crate) fn frames(count: u64, dense: bool) -> Vec<String> {
-    let mut numbers = Numbers(7);
+    let mut numbers = Numbers::new(7);
     (0..count)
         .map(|id| frame(&mut numbers, id, dense).to_string())
         .collect()
@@ -97,7 +38,7 @@ pub(crate) fn frames(count: u64, dense: bool) -> Vec<String> {
 
 /// One answer of `size` bytes or a little more.
 pub(crate) fn large(size: usize, dense: bool) -> String {
-    let mut numbers = Numbers(11);
+    let mut numbers = Numbers::new(11);
     let mut rows = Vec::new();
     let mut length = 0;
     while length < size {
@@ -117,7 +58,7 @@ fn frame(numbers: &mut Numbers, id: u64, dense: bool) -> Value {
         }
         6 | 7 => {
             let lines: Vec<_> = (0..14)
-                .map(|_| format!("{} {} {}", numbers.time(), numbers.hex(8), numbers.note(dense)))
+                .map(|_| format!("{} {} {}", numbers.time(), numbers.hex(8), note(numbers, dense)))
                 .collect();
             json!({"jsonrpc": "2.0", "id": id, "result": {"content": [{"type": "text", "text": lines.join("\n")}]}})
         }
@@ -127,7 +68,7 @@ fn frame(numbers: &mut Numbers, id: u64, dense: bool) -> Value {
         }
         _ => json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
             "name": "create_issue",
-            "arguments": {"title": numbers.sentence(6), "body": numbers.note(dense), "at": numbers.time(), "labels": ["bug", "p2"]},
+            "arguments": {"title": numbers.sentence(6), "body": note(numbers, dense), "at": numbers.time(), "labels": ["bug", "p2"]},
             "_meta": {"progressToken": numbers.uuid(), "traceparent": format!("00-{}-{}-01", numbers.hex(32), numbers.hex(16))},
         }}),
     }
@@ -137,7 +78,7 @@ fn row(numbers: &mut Numbers, at: u64, dense: bool) -> Value {
     json!({
         "row": at, "id": numbers.uuid(), "sha": numbers.hex(40), "at": numbers.time(), "micros": 1_763_825_815_123_456 + numbers.below(1_000_000_000),
         "url": format!("https://example.com/{}/{}?page={}", numbers.pick(&WORDS), numbers.hex(6), numbers.below(90)),
-        "ratio": numbers.below(1_000_000) as f64 / 7.0, "open": numbers.below(2) == 0, "note": numbers.note(dense),
+        "ratio": numbers.below(1_000_000) as f64 / 7.0, "open": numbers.below(2) == 0, "note": note(numbers, dense),
     })
 }
 

@@ -1,10 +1,12 @@
 //! How fast frames go through the engine, beside other ways to find as much:
-//! `cargo run --release -p tapedeck-redact --example throughput -- [--short] [--json] [clean|dense]`.
+//! `cargo run --release --example throughput -- [--short] [--json] [clean|dense] [--corpus FOLDER]`.
 //!
 //! One thread, all packs. What is counted is the processor time of the thread where the system tells it, so that other
-//! work on the machine disturbs little; contenders take turns, and medians count.
+//! work on the machine disturbs little; contenders take turns, and medians count. `--corpus` leaves the frames and the
+//! patterns in a folder, for programs in other languages.
 
 mod corpus;
+mod numbers;
 mod peers;
 
 use std::{
@@ -13,6 +15,7 @@ use std::{
     fs,
     hint::black_box,
     io::{Write, stdout},
+    path::Path,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -49,7 +52,12 @@ struct Figure {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    let mut arguments: Vec<String> = env::args().skip(1).collect();
+    let corpus = arguments.iter().position(|argument| argument == "--corpus");
+    let folder = match corpus {
+        Some(at) => arguments.drain(at..).nth(1),
+        None => None,
+    };
     let only =
         |name: &str| !arguments.iter().any(|a| a == "clean" || a == "dense") || arguments.iter().any(|a| a == name);
     let extent = if arguments.iter().any(|a| a == "--short") {
@@ -105,8 +113,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 })
                 .collect();
             times.sort_by(f64::total_cmp);
-            add(measure, "mean", times.iter().sum::<f64>() / rounds as f64, "ms");
-            add(measure, "p99.9", times[rounds * 999 / 1000], "ms");
+            let mean = times.iter().sum::<f64>() / rounds as f64;
+            let slowest = times[rounds * 999 / 1000];
+            add(measure, "mean", mean, "ms");
+            add(measure, "p99.9", slowest, "ms");
+            add(&format!("{measure}, spread"), "p99.9 / mean", slowest / mean, "");
         }
     } else {
         for (measure, dense) in [("clean", false), ("dense", true)] {
@@ -126,7 +137,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         clean.iter().filter(|frame| changed(frame)).count() as f64,
         "frames",
     );
+    if let Some(folder) = folder {
+        leave(Path::new(&folder), extent.frames)?;
+    }
     print(&figures, arguments.iter().any(|argument| argument == "--json"))
+}
+
+/// Writes the corpora, a frame on each line, and the patterns.
+fn leave(folder: &Path, frames: u64) -> Result<(), Box<dyn Error>> {
+    for (name, dense) in [("clean.jsonl", false), ("dense.jsonl", true)] {
+        fs::write(folder.join(name), corpus::frames(frames, dense).join("\n"))?;
+    }
+    fs::write(
+        folder.join("patterns.json"),
+        serde_json::to_string(&peers::patterns()?)?,
+    )?;
+    Ok(())
 }
 
 /// Megabytes per second.

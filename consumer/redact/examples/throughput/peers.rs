@@ -28,10 +28,14 @@ fn rules() -> Result<Vec<Rule>, Box<dyn Error>> {
     Ok(all)
 }
 
+/// All patterns.
+pub(crate) fn patterns() -> Result<Vec<String>, Box<dyn Error>> {
+    Ok(rules()?.into_iter().filter_map(|rule| rule.pattern).collect())
+}
+
 /// All patterns in one automaton.
 pub(crate) fn regex_set() -> Result<RegexSet, Box<dyn Error>> {
-    let rules = rules()?;
-    let set = RegexSetBuilder::new(rules.iter().filter_map(|rule| rule.pattern.as_deref()))
+    let set = RegexSetBuilder::new(patterns()?)
         .unicode(false)
         .size_limit(1 << 30)
         .dfa_size_limit(1 << 27)

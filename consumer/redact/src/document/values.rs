@@ -1,6 +1,6 @@
 //! Keys, strings and numbers: what has to go of each.
 
-use super::{Level, Long, Pass, Spot, Stop, Walk};
+use super::{Level, Long, Pass, Spot, Stop, Walk, known::Found};
 use crate::{
     edit::{Edit, splice},
     number::integer_digits,
@@ -9,10 +9,13 @@ use crate::{
     redacted::DropReason,
     scan::{Classes, Span},
     text::Decoded,
-    tokens::{Texts, Tokens},
+    tokens::{Texts, check},
 };
 use memchr::memchr2;
 use std::{borrow::Cow, ops::Range};
+
+/// Shorter than anything that a rule finds in digits alone is a number with fewer bytes.
+const SHORTEST_NUMBER: usize = 6;
 
 impl<'r> Pass<'r, '_> {
     pub(super) fn key(
@@ -111,8 +114,20 @@ impl<'r> Pass<'r, '_> {
 
     /// A text searched as it stands. Offsets of the edits are those of `text`.
     pub(crate) fn flat(&mut self, text: &str, classes: Classes, edits: &mut Vec<Edit<'r>>) -> Result<(), DropReason> {
+        // Where only some rules apply, a string hardly comes twice.
+        let is_usual = classes == Classes::All;
+        if is_usual && let Some(found) = self.known.find(text) {
+            self.work.take(found.visits)?;
+            edits.extend(found.spans.iter().map(|span| Edit::of(&self.active, span, text)));
+            return Ok(());
+        }
+        let before = self.work.left();
         let spans = self.active.settled(text, classes, &mut self.scratch, &mut self.work)?;
         edits.extend(spans.iter().map(|span| Edit::of(&self.active, span, text)));
+        if is_usual {
+            let visits = before - self.work.left();
+            self.known.note(text, Found { spans, visits });
+        }
         Ok(())
     }
 
@@ -164,14 +179,18 @@ impl<'r> Pass<'r, '_> {
         src: &str,
         span: Range<usize>,
         place: Place,
+        is_hit: bool,
         edits: &mut Vec<Edit<'r>>,
     ) -> Result<(), DropReason> {
         let source = &src[span.clone()];
+        let as_written = match place.rule() {
+            None if is_hit && source.len() >= SHORTEST_NUMBER => self.first_found(source, place)?,
+            _ => None,
+        };
         let stand_in = match place.rule() {
             Some(rule) => Some((rule, self.active.stand_in_for(rule, source))),
-            // Shorter than anything that a rule finds in digits alone.
-            None if source.len() < 6 => None,
-            None => match (self.first_found(source, place)?, integer_digits(source)) {
+            None if source.len() < SHORTEST_NUMBER => None,
+            None => match (as_written, integer_digits(source)) {
                 (None, Some(digits)) => self.first_found(&digits, place)?,
                 (found, _) => found,
             },
@@ -198,7 +217,7 @@ impl<'r> Pass<'r, '_> {
     /// `Broken` if a text is not JSON; JSON is too deep here.
     fn refuse_json(&mut self, text: &str, texts: Texts) -> Result<(), Stop> {
         self.work.spend(text.len())?;
-        Tokens::new(text, self.limits.depth, texts).check()?;
+        check(text, self.limits.depth, texts, |_| {})?;
         Err(Stop::Drop(DropReason::TooDeep))
     }
 }

@@ -1,7 +1,7 @@
 //! Positions worth looking at in a JSON text: quotes, structural characters, beginnings of numbers and literals.
 
 use super::Broken;
-use crate::block::{Block, WIDTH};
+use crate::block::{self, Block, Lanes, WIDTH, Work};
 
 /// Every other bit.
 const EVEN: u64 = 0x5555_5555_5555_5555;
@@ -53,10 +53,10 @@ impl<'s> Scanner<'s> {
 
     fn load(&mut self) -> Result<(), Broken> {
         let start = self.next;
-        let block = Block::at(self.src, start);
+        let masks = block::run(Classify { src: self.src, start });
         self.next += WIDTH;
-        let escaped = self.escaped_by(block.is(b'\\'));
-        let quotes = block.is(b'"') & !escaped;
+        let escaped = self.escaped_by(masks.backslashes);
+        let quotes = masks.quotes & !escaped;
         // A bit is set from each opening quote up to before the closing one.
         let mut inside = quotes;
         for shift in [1, 2, 4, 8, 16, 32] {
@@ -64,17 +64,14 @@ impl<'s> Scanner<'s> {
         }
         inside ^= self.inside;
         self.inside = (inside.cast_signed() >> 63).cast_unsigned();
-        if block.within(0, 0x1F) & inside != 0 {
+        if masks.controls & inside != 0 {
             return Err(Broken::Syntax);
         }
         if escaped & inside != 0 {
-            self.check_escapes(start, &block, escaped & inside)?;
+            self.check_escapes(start, escaped & inside & !masks.quotes & !masks.backslashes)?;
         }
-        // "[" and "]" differ from "{" and "}" by 0x20 alone.
-        let brackets = block.folded_within(b'{', b'{') | block.folded_within(b'}', b'}');
-        let operators = (brackets | block.is(b',') | block.is(b':')) & !inside;
-        let space = block.is(b' ') | block.is(b'\t') | block.is(b'\n') | block.is(b'\r');
-        let scalar = !(operators | space | inside | quotes);
+        let operators = masks.operators & !inside;
+        let scalar = !(operators | masks.spaces | inside | quotes);
         let starts = scalar & !(scalar << 1 | u64::from(self.scalar));
         self.scalar = scalar >> 63 == 1;
         self.bits = operators | quotes | starts;
@@ -98,14 +95,12 @@ impl<'s> Scanner<'s> {
 
     /// Only the escapes of RFC 8259 section 7. A lone surrogate is allowed: section 8.2 leaves it to the receiver, and
     /// dropping a body for it would lose what other parsers accept.
-    fn check_escapes(&self, start: usize, block: &Block, escaped: u64) -> Result<(), Broken> {
-        let short = block.is(b'"') | block.is(b'\\') | block.is(b'n');
-        let mut rest = escaped & !short;
-        while rest != 0 {
-            let at = start + rest.trailing_zeros() as usize;
-            rest &= rest - 1;
+    fn check_escapes(&self, start: usize, mut escaped: u64) -> Result<(), Broken> {
+        while escaped != 0 {
+            let at = start + escaped.trailing_zeros() as usize;
+            escaped &= escaped - 1;
             let sound = match self.src.get(at) {
-                Some(b'/' | b'b' | b'f' | b'r' | b't') => true,
+                Some(b'n' | b'/' | b'b' | b'f' | b'r' | b't') => true,
                 Some(b'u') => self
                     .src
                     .get(at + 1..at + 5)
@@ -117,5 +112,44 @@ impl<'s> Scanner<'s> {
             }
         }
         Ok(())
+    }
+}
+
+/// Which bytes of a block mean something to JSON.
+struct Masks {
+    backslashes: u64,
+    quotes: u64,
+    controls: u64,
+    operators: u64,
+    spaces: u64,
+}
+
+struct Classify<'s> {
+    src: &'s [u8],
+    start: usize,
+}
+
+impl Work for Classify<'_> {
+    type Out = Masks;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> Masks {
+        let block = Block::<L>::at(self.src, self.start);
+        let controls = block.within(0, 0x1F);
+        // Most texts have neither line ends nor tabs.
+        let white = if controls == 0 {
+            0
+        } else {
+            block.is(b'\t') | block.is(b'\n') | block.is(b'\r')
+        };
+        // "[" and "]" differ from "{" and "}" by 0x20 alone.
+        let brackets = block.folded_within(b'{', b'{') | block.folded_within(b'}', b'}');
+        Masks {
+            backslashes: block.is(b'\\'),
+            quotes: block.is(b'"'),
+            controls,
+            operators: brackets | block.is(b',') | block.is(b':'),
+            spaces: block.is(b' ') | white,
+        }
     }
 }

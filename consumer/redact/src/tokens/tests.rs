@@ -1,8 +1,8 @@
-use super::{Broken, Texts, Token, Tokens};
+use super::{Broken, Progress, Texts, Token, Tokens, check};
 use proptest::prelude::*;
 
 fn walk(src: &str, depth: usize, texts: Texts) -> Result<Vec<Token>, Broken> {
-    let mut tokens = Tokens::new(src, depth, texts);
+    let mut tokens = Tokens::resume(src, Progress::new(texts), depth, true);
     let mut all = Vec::new();
     while let Some(token) = tokens.next()? {
         all.push(token);
@@ -99,6 +99,27 @@ proptest! {
     #[test]
     fn accepts_what_serde_json_accepts(src in r#"[\[\]{}",:\\/ntrue0-9eE.+ \n-]{0,24}"#) {
         prop_assert_eq!(walk(&src, 100, Texts::One).is_ok(), serde_json::from_str::<&serde_json::value::RawValue>(&src).is_ok());
+    }
+
+    /// The table and the walk are two ways to say what JSON is.
+    #[test]
+    fn checking_accepts_what_a_walk_accepts(
+        pieces in prop::collection::vec(prop_oneof![
+            4 => prop::sample::select(vec!["{", "}", "[", "]", ",", ":", "\"a\"", "\"a\":", "1", "-2.5e3", "null", "true", "\"", "\\", " ", "{}", "[1,2]"]),
+            1 => prop::sample::select(vec!["0", "e", "nul", "+", "\n", "\u{1}", "x"]),
+        ], 0..24),
+        lines in any::<bool>(),
+    ) {
+        let src = pieces.concat();
+        let texts = if lines { Texts::Lines } else { Texts::One };
+        let mut numbers = Vec::new();
+        let checked = check(&src, 3, texts, |span| numbers.push(Token::Number(span)));
+        let walked = walk(&src, 3, texts);
+        prop_assert_eq!(checked, walked.clone().map(drop));
+        if let Ok(tokens) = walked {
+            let expected: Vec<Token> = tokens.into_iter().filter(|token| matches!(token, Token::Number(_))).collect();
+            prop_assert_eq!(numbers, expected);
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Keywords by their rarest three bytes: a bitmap of 8 KiB answers for almost every place that none starts there.
+//! Keywords by three bytes of each: a sieve lets few places through, and a bitmap of 8 KiB answers for almost all of those
+//! that none stands there.
 
-use super::{Cause, Hit, left::positions};
-use crate::block::WIDTH;
+use super::{Cause, Hit, grams};
+use crate::block::{Lanes, Sieve, WIDTH};
 
 /// A word that rules wait for.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +87,7 @@ pub(crate) fn is_token(byte: u8) -> bool {
 /// All keywords of an engine.
 pub(super) struct Keywords {
     all: Vec<Keyword>,
+    sieve: Box<Sieve>,
     /// A bit for each value of [`gram`].
     bitmap: Box<[u64; 1024]>,
     /// Keyword, and where in it its three bytes stand; ascending by their gram.
@@ -104,17 +106,16 @@ impl Keywords {
     pub(super) fn new(all: Vec<Keyword>) -> Self {
         let mut bitmap = Box::new([0; 1024]);
         let mut entries = Vec::with_capacity(all.len());
-        for (number, keyword) in all.iter().enumerate() {
-            let offset = (0..=(keyword.folded.len() - 3).min(200))
-                .min_by_key(|at| commonness(&keyword.folded[*at..at + 3]))
-                .unwrap_or(0);
-            let three = &keyword.folded[offset..offset + 3];
+        let words: Vec<&[u8]> = all.iter().map(|keyword| &*keyword.folded).collect();
+        let (offsets, sieve) = grams::choose(&words);
+        for (number, (word, offset)) in words.iter().zip(offsets).enumerate() {
+            let three = &word[usize::from(offset)..][..3];
             let gram = gram(u32::from_le_bytes([three[0], three[1], three[2], 0]));
             bitmap[usize::from(gram) / 64] |= 1 << (gram % 64);
-            // Rules, and so keywords, are far fewer than 65,536, and an offset is at most 200.
+            // Rules, and so keywords, are far fewer than 65,536.
             let entry = Entry {
                 keyword: number as u16,
-                offset: offset as u8,
+                offset,
             };
             entries.push((gram, entry));
         }
@@ -123,6 +124,7 @@ impl Keywords {
         let starts = (0..=1024).map(start).collect();
         Self {
             all,
+            sieve: Box::new(sieve),
             bitmap,
             entries,
             starts,
@@ -134,8 +136,8 @@ impl Keywords {
     }
 
     /// Keywords whose three bytes start in the block at `start`.
-    #[inline]
-    pub(super) fn block(&self, text: &[u8], start: usize, hits: &mut Vec<Hit>) {
+    #[inline(always)]
+    pub(super) fn block<L: Lanes>(&self, text: &[u8], start: usize, hits: &mut Vec<Hit>) {
         const REACH: usize = WIDTH + 8;
         let mut copy = [0; REACH];
         let window = match text[start..].first_chunk::<REACH>() {
@@ -145,6 +147,21 @@ impl Keywords {
                 &copy
             }
         };
+        let passed = L::sift(window, &self.sieve);
+        let mut found = passed.unwrap_or_else(|| self.probe_all(window));
+        while found != 0 {
+            let bit = found.trailing_zeros() as usize;
+            found &= found - 1;
+            let [a, b, c, ..] = window[bit..] else { break };
+            let folded = u32::from_le_bytes([a, b, c, 0]) | 0x20_2020;
+            if self.probe(u64::from(folded)) != 0 {
+                self.confirm(text, start + bit, hits);
+            }
+        }
+    }
+
+    /// Where three bytes start that a keyword may have.
+    fn probe_all(&self, window: &[u8; WIDTH + 8]) -> u64 {
         let mut found = 0_u64;
         for step in 0..WIDTH / 4 {
             let Some(bytes) = window[4 * step..].first_chunk::<8>() else {
@@ -157,9 +174,7 @@ impl Keywords {
                 | self.probe(folded >> 24) << 3;
             found |= four << (4 * step);
         }
-        for at in positions(start, found) {
-            self.confirm(text, at, hits);
-        }
+        found
     }
 
     /// 1 if a keyword may have the lowest three bytes.
@@ -169,6 +184,7 @@ impl Keywords {
         self.bitmap[usize::from(gram / 64)] >> (gram % 64) & 1
     }
 
+    #[inline(never)]
     fn confirm(&self, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
         let Some(&[a, b, c]) = text.get(at..).and_then(|rest| rest.first_chunk::<3>()) else {
             return;
@@ -197,14 +213,75 @@ fn gram(three: u32) -> u16 {
     (three.wrapping_mul(0x9E37_79B1) >> 16) as u16
 }
 
-/// How often three bytes stand in ordinary text and JSON, roughly and relative to each other.
-fn commonness(three: &[u8]) -> u32 {
-    let byte = |byte: &u8| match byte {
-        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 12,
-        b'l' | b'd' | b'h' | b'c' | b'u' | b'm' | b'p' => 8,
-        b'f' | b'g' | b'y' | b'w' | b'b' | b'v' => 4,
-        b' ' | b'"' | b':' | b'/' | b'.' | b'0'..=b'9' => 6,
-        _ => 1,
+#[cfg(test)]
+mod tests {
+    use super::{Hit, Keyword, Keywords};
+    use crate::{
+        block::{Lanes, Usual, WIDTH, Work, run},
+        triggers::Cause,
     };
-    three.iter().map(byte).product()
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    static KEYWORDS: LazyLock<Keywords> = LazyLock::new(|| {
+        let words = [
+            "sk-",
+            "ghp_",
+            "password",
+            "tel:",
+            "driver's lic",
+            "dp.st.",
+            "api_key",
+            "monday",
+        ];
+        let exact = ["AKIA", "eyJ", "xoxb-"].into_iter();
+        let all = words.iter().map(|word| Keyword::new(word, false));
+        Keywords::new(all.chain(exact.map(|word| Keyword::new(word, true))).collect())
+    });
+
+    struct Search<'s>(&'s [u8]);
+
+    impl Work for Search<'_> {
+        type Out = Vec<(usize, u16)>;
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) -> Self::Out {
+            let mut hits = Vec::new();
+            for start in (0..self.0.len()).step_by(WIDTH) {
+                KEYWORDS.block::<L>(self.0, start, &mut hits);
+            }
+            let mut found: Vec<_> = hits.iter().map(first_byte).collect();
+            found.sort_unstable();
+            found
+        }
+    }
+
+    fn first_byte(hit: &Hit) -> (usize, u16) {
+        let Cause::Keyword(number) = hit.cause else {
+            unreachable!("only keywords are looked for")
+        };
+        let entry = KEYWORDS.entries.iter().find(|(_, entry)| entry.keyword == number);
+        let offset = entry.map_or(0, |(_, entry)| usize::from(entry.offset));
+        (hit.at as usize - offset, number)
+    }
+
+    proptest! {
+        #[test]
+        fn every_keyword_is_found_wherever_it_stands(
+            pieces in prop::collection::vec(prop_oneof![
+                "[ -~]{0,30}",
+                any::<String>(),
+                "(sk-|GHP_|ghp|PassWord|Tel:|driver's lic|dp.st.|AKIA|akia|eyJ|api_ke|api_key|Monday|xoxb-)",
+            ], 0..20),
+        ) {
+            let text = pieces.concat();
+            let text = text.as_bytes();
+            let expected: Vec<_> = (0..text.len())
+                .flat_map(|at| (0..KEYWORDS.all.len() as u16).map(move |number| (at, number)))
+                .filter(|(at, number)| KEYWORDS.get(*number).stands_at(text, *at))
+                .collect();
+            prop_assert_eq!(&run(Search(text)), &expected);
+            prop_assert_eq!(&Search(text).run::<Usual>(), &expected);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Masks that reach back into the block before.
+//! Masks that reach back into the blocks before.
 
 /// A mask of the current block with the one before it, so that shifting left brings in earlier bytes.
 #[derive(Clone, Copy)]
@@ -34,25 +34,6 @@ impl Wide {
         Self(self.0 & !other.0)
     }
 
-    /// Where the last `length` bytes all have their bit: 1 to 64.
-    #[inline(always)]
-    pub(super) fn runs(self, length: u32) -> Self {
-        let (mut bits, mut have) = (self.0, 1);
-        while have < length {
-            let step = have.min(length - have);
-            bits &= bits << step;
-            have += step;
-        }
-        Self(bits)
-    }
-
-    /// Where a run becomes `length` long.
-    #[inline(always)]
-    pub(super) fn reaches(self, length: u32) -> Self {
-        let runs = self.runs(length);
-        runs.without(runs.before(1))
-    }
-
     /// How many bits are set, of both blocks.
     #[inline(always)]
     pub(super) fn count(self) -> u32 {
@@ -66,6 +47,37 @@ impl Wide {
     }
 }
 
+/// How many bits in a row end the block before, up to as many as are asked for.
+#[derive(Default)]
+pub(super) struct Row(u32);
+
+impl Row {
+    /// Where a row of bits becomes `LENGTH` long: 2 to 64.
+    #[inline(always)]
+    pub(super) fn reaches<const LENGTH: u32>(&mut self, mask: u64) -> u64 {
+        let before = self.0;
+        // The row that goes on here ends with the first bit that is not set; all others are in this block only.
+        let on = mask.trailing_ones();
+        let mut rows = mask & mask.wrapping_add(1);
+        let mut have = 1;
+        while have < LENGTH {
+            let step = have.min(LENGTH - have);
+            rows &= rows << step;
+            have += step;
+        }
+        let mut found = rows & !(rows << 1);
+        if before < LENGTH && before + on >= LENGTH {
+            found |= 1 << (LENGTH - 1 - before);
+        }
+        self.0 = if mask == u64::MAX {
+            LENGTH.min(before + 64)
+        } else {
+            mask.leading_ones()
+        };
+        found
+    }
+}
+
 /// The positions of the bits of `mask`, of a block that starts at `start`.
 pub(super) fn positions(start: usize, mut mask: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
@@ -75,4 +87,28 @@ pub(super) fn positions(start: usize, mut mask: u64) -> impl Iterator<Item = usi
             at
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Row;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_row_is_reported_once_where_it_is_long_enough(lengths in prop::collection::vec((0_usize..150, 1_usize..3), 1..12)) {
+            let mut bits: Vec<bool> = Vec::new();
+            for (set, clear) in lengths {
+                bits.extend(std::iter::repeat_n(true, set).chain(std::iter::repeat_n(false, clear)));
+            }
+            let (mut row, mut found) = (Row::default(), Vec::new());
+            for (number, block) in bits.chunks(64).enumerate() {
+                let mask = block.iter().enumerate().fold(0, |mask, (at, bit)| mask | u64::from(*bit) << at);
+                found.extend(super::positions(64 * number, row.reaches::<24>(mask)));
+            }
+            let ends = |at: &usize| bits[at - 23..=*at].iter().all(|bit| *bit) && (*at == 23 || !bits[at - 24]);
+            let expected: Vec<usize> = (23..bits.len()).filter(ends).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }

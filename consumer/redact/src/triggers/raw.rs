@@ -3,8 +3,13 @@
 use super::{
     Cause, Hit,
     left::{Wide, positions},
+    seen::Seen,
 };
-use crate::{block::Block, fold, key_names::KeyNames};
+use crate::{
+    block::{Block, Lanes},
+    fold,
+    key_names::KeyNames,
+};
 
 /// A search of raw JSON.
 pub(super) struct Raw<'s> {
@@ -22,23 +27,21 @@ impl<'s> Raw<'s> {
         }
     }
 
-    #[inline]
-    pub(super) fn block(&mut self, start: usize, block: &Block, hits: &mut Vec<Hit>) {
-        let backslashes = block.is(b'\\');
-        if (backslashes | self.backslashes >> 63) != 0 {
-            let hiding = block.is(b'u') | block.is(b'/');
-            let escapes = Wide::new(backslashes, &mut self.backslashes).before(1).now() & hiding;
+    #[inline(always)]
+    pub(super) fn block<L: Lanes>(&mut self, start: usize, block: &Block<L>, seen: &Seen, hits: &mut Vec<Hit>) {
+        if (seen.backslashes | self.backslashes >> 63) != 0 {
+            let hiding = block.is(b'u') | seen.slashes;
+            let escapes = Wide::new(seen.backslashes, &mut self.backslashes).before(1).now() & hiding;
             for at in positions(start, escapes) {
                 if self.hides(at) {
                     hits.push(look(at));
                 }
             }
         }
-        self.backslashes = backslashes;
-        let quotes = block.is(b'"');
-        // Behind a key stands a colon; where it stands in the next block, or behind white space, it is looked for.
-        let plain = block.folded_within(b'a', b'z') | block.is(b',') | block.is(b'}') | block.is(b']') | block.is(b'[');
-        for at in positions(start, quotes & !(plain >> 1)) {
+        self.backslashes = seen.backslashes;
+        // Behind a key stands a colon, or white space before it, escaped or not; in the next block, anything may.
+        let follows = seen.colons | seen.spaces | seen.backslashes | block.within(b'\t', b'\r');
+        for at in positions(start, block.is(b'"') & (follows >> 1 | 1 << 63)) {
             if self.ends_key(at + 1)
                 && let Some(last) = self.keys.may_end(&self.src[..at])
             {

@@ -5,9 +5,13 @@
 
 use super::{
     Cause, Hit,
-    left::{Wide, positions},
+    left::{Row, Wide, positions},
+    seen::Seen,
 };
-use crate::{block::Block, encoded, fold, validate};
+use crate::{
+    block::{Block, Lanes},
+    encoded, fold, validate,
+};
 use std::{net::Ipv6Addr, str::FromStr};
 
 /// What a rule without keywords waits for. The names are those of the pack format.
@@ -85,17 +89,17 @@ impl Shapes {
     }
 }
 
-/// Masks of the block before.
+/// Masks of the block before, and rows that it ends with.
 #[derive(Default)]
 struct Past {
+    rows: Row,
+    blobs: Row,
+    words: Row,
     digits: u64,
-    rows: u64,
     letters: u64,
-    alphanumeric: u64,
-    word: u64,
-    starts: u64,
-    escapes: u64,
-    blobs: u64,
+    separators: u64,
+    backslashes: u64,
+    plain: u64,
     plus: u64,
     dots: u64,
     numbered: u64,
@@ -103,9 +107,7 @@ struct Past {
     colons: u64,
     pairs: u64,
     hex: u64,
-    zeros: u64,
     percent: u64,
-    separators: u64,
 }
 
 /// A search of one text.
@@ -116,131 +118,166 @@ pub(super) struct Search<'s> {
 }
 
 impl Search<'_> {
-    #[inline]
-    pub(super) fn block(&mut self, start: usize, block: &Block, hits: &mut Vec<Hit>) {
+    #[inline(always)]
+    pub(super) fn block<L: Lanes>(&mut self, start: usize, block: &Block<L>, seen: &Seen, hits: &mut Vec<Hit>) {
         let past = &mut self.past;
-        let now = Now {
-            digits: block.within(b'0', b'9'),
-            letters: block.folded_within(b'a', b'z'),
-            dashes: block.is(b'-'),
-            colons: block.is(b':'),
-        };
         let at_signs = block.is(b'@');
-        let percent = block.is(b'%');
         let plus = block.is(b'+');
-        let marks = block.within(0x80, 0xFF);
-        let alphanumeric = now.digits | now.letters;
-        let hex = now.digits | block.folded_within(b'a', b'f');
-        let blob = alphanumeric | now.dashes | plus | block.is(b'/') | block.is(b'_') | block.is(b'=');
+        let marks = block.high();
+        let alphanumeric = seen.digits | seen.letters;
+        let blob = alphanumeric | seen.dashes | plus | seen.slashes | block.is(b'_') | block.is(b'=');
+        let blobs = past.blobs.reaches::<BLOB>(blob);
+        let words = past.words.reaches::<BASE58>(alphanumeric);
 
-        let digits = Wide::new(now.digits, &mut past.digits);
-        let letters = Wide::new(now.letters, &mut past.letters);
+        let digits = Wide::new(seen.digits, &mut past.digits);
+        let letters = Wide::new(seen.letters, &mut past.letters);
         // A row goes on over one space or dash.
-        let separators = Wide::new(now.dashes | block.is(b' '), &mut past.separators);
-        let rows = digits.or(separators.without(separators.before(1))).now();
-        let rows = Wide::new(rows, &mut past.rows).reaches(ROW).now();
-        let blobs = Wide::new(blob, &mut past.blobs).reaches(BLOB).now();
-        let long_words = Wide::new(alphanumeric, &mut past.word).reaches(BASE58).now();
+        let separators = Wide::new(seen.dashes | seen.spaces, &mut past.separators);
+        let rows = past
+            .rows
+            .reaches::<ROW>(digits.or(separators.without(separators.before(1))).now());
         // The letter of an escape belongs to no word.
-        let escapes = Wide::new(block.is(b'\\'), &mut past.escapes).before(1).now();
-        let within = Wide::new(alphanumeric & !escapes, &mut past.alphanumeric)
-            .before(1)
-            .now();
-        let starts = Wide::new(alphanumeric & !within, &mut past.starts);
+        let escapes = Wide::new(seen.backslashes, &mut past.backslashes).before(1).now();
+        let plain = Wide::new(alphanumeric & !escapes, &mut past.plain);
         let ibans = digits
             .and(digits.before(1))
             .and(letters.before(2))
-            .and(letters.and(starts).before(3))
+            .and(letters.without(plain.before(1)).before(3))
             .now();
-        let hex_wide = Wide::new(hex, &mut past.hex);
-        let zeros = Wide::new(block.is(b'0'), &mut past.zeros).before(1).now() & block.is(b'x');
-        let percent_wide = Wide::new(percent, &mut past.percent).before(2);
-        let percents = percent_wide.and(hex_wide).and(hex_wide.before(1)).now();
-        let phones = Wide::new(plus, &mut past.plus).before(1).now() & (now.digits | block.is(b'('));
-        let ipv4 = ipv4(digits, block, past);
-        let colons = colons(hex_wide, now, past);
+        let hex = Wide::new(seen.digits | block.folded_within(b'a', b'f'), &mut past.hex);
+        let zeros = digits.before(1).now() & block.is(b'x');
+        let percent = Wide::new(block.is(b'%'), &mut past.percent).before(2).now();
+        let phones = Wide::new(plus, &mut past.plus).before(1).now();
+        let ipv4 = ipv4(digits, block.is(b'.'), past);
+        let colons = colons(hex, seen, past);
 
-        let text = self.text;
-        let wanted = self.wanted;
-        let mut hit = |at: usize, cause: Cause| hits.push(Hit { at: at as u32, cause });
-        let mut shape = |at: usize, shape: Shape| {
-            if wanted.contains(&shape) {
-                hit(at, Cause::Shape(shape));
-            }
+        let rest = Rest {
+            at_signs,
+            rows,
+            ibans,
+            ipv4,
+            pairs: colons.pairs,
+            groups: colons.groups,
+            phones: if phones == 0 {
+                0
+            } else {
+                phones & (seen.digits | block.is(b'('))
+            },
+            zeros,
+            words,
+            blobs,
+            percents: percent & hex.and(hex.before(1)).now(),
+            folds: if marks == 0 {
+                0
+            } else {
+                let leads = block.within(0xC2, 0xC2) | block.within(0xCD, 0xE3) | block.within(0xEF, 0xF0);
+                marks & leads
+            },
         };
-        positions(start, at_signs).for_each(|at| shape(at, Shape::At));
-        for at in positions(start, rows) {
-            rows_at(text, at, &mut shape);
-        }
-        for at in positions(start, ibans) {
-            if validate::has_iban_country(&text[at - 3..at - 1]) && may_be_iban(&text[at - 3..]) {
-                shape(at, Shape::Iban);
-            }
-        }
-        positions(start, ipv4).for_each(|at| shape(at, Shape::Ipv4));
-        for at in positions(start, colons.pairs) {
-            shape(at, Shape::Mac);
-        }
-        for at in positions(start, colons.groups) {
-            if is_ipv6(text, at) {
-                shape(at, Shape::Ipv6);
-            }
-        }
-        for at in positions(start, phones) {
-            let digits = text[at..].iter().take(24).take_while(|byte| is_phone(**byte));
-            if digits.filter(|byte| byte.is_ascii_digit()).count() >= 8 {
-                shape(at, Shape::Phone);
-            }
-        }
-        for at in positions(start, zeros) {
-            if text[at + 1..]
-                .iter()
-                .take(40)
-                .filter(|byte| byte.is_ascii_hexdigit())
-                .count()
-                == 40
-            {
-                shape(at, Shape::HexAddress);
-            }
-        }
-        for at in positions(start, long_words) {
-            // Behind the letter of an escape the word starts one byte later.
-            let from = at + 1 - BASE58 as usize;
-            let first = matches!(text[from], b'1' | b'3') || matches!(text[from + 1], b'1' | b'3');
-            // A longer word is a hash.
-            if first && word_length(&text[from..]) <= LONGEST_BASE58 + 1 {
-                shape(at, Shape::Base58);
-            }
-        }
-        for at in positions(start, blobs) {
-            if encoded::begins_like_text(text, at + 1 - BLOB as usize) {
-                hit(at, Cause::Blob);
-            }
-        }
-        positions(start, percents).for_each(|at| hit(at, Cause::Percent));
-        if marks != 0 {
-            let leads = block.within(0xC2, 0xC2) | block.within(0xCD, 0xE3) | block.within(0xEF, 0xF0);
-            for at in positions(start, leads & marks) {
-                if fold::may_fold(text[at]) && character(text, at).is_some_and(|c| fold::folded(c).is_some()) {
-                    hit(at, Cause::Fold);
-                }
-            }
+        if rest.is_any() {
+            confirm(self.text, start, &rest, self.wanted, hits);
         }
     }
 }
 
-/// Masks of the current block that several shapes use.
-#[derive(Clone, Copy)]
-struct Now {
-    digits: u64,
-    letters: u64,
-    dashes: u64,
-    colons: u64,
+/// Places in a block that are worth a closer look.
+struct Rest {
+    at_signs: u64,
+    rows: u64,
+    ibans: u64,
+    ipv4: u64,
+    pairs: u64,
+    groups: u64,
+    phones: u64,
+    /// Where an `x` stands behind a digit.
+    zeros: u64,
+    words: u64,
+    blobs: u64,
+    percents: u64,
+    folds: u64,
+}
+
+impl Rest {
+    #[inline(always)]
+    fn is_any(&self) -> bool {
+        self.at_signs
+            | self.rows
+            | self.ibans
+            | self.ipv4
+            | self.pairs
+            | self.groups
+            | self.phones
+            | self.zeros
+            | self.words
+            | self.blobs
+            | self.percents
+            | self.folds
+            != 0
+    }
+}
+
+#[inline(never)]
+fn confirm(text: &[u8], start: usize, rest: &Rest, wanted: &[Shape], hits: &mut Vec<Hit>) {
+    let mut hit = |at: usize, cause: Cause| hits.push(Hit { at: at as u32, cause });
+    let mut shape = |at: usize, shape: Shape| {
+        if wanted.contains(&shape) {
+            hit(at, Cause::Shape(shape));
+        }
+    };
+    positions(start, rest.at_signs).for_each(|at| shape(at, Shape::At));
+    for at in positions(start, rest.rows) {
+        rows_at(text, at, &mut shape);
+    }
+    for at in positions(start, rest.ibans) {
+        if validate::has_iban_country(&text[at - 3..at - 1]) && may_be_iban(&text[at - 3..]) {
+            shape(at, Shape::Iban);
+        }
+    }
+    positions(start, rest.ipv4).for_each(|at| shape(at, Shape::Ipv4));
+    positions(start, rest.pairs).for_each(|at| shape(at, Shape::Mac));
+    for at in positions(start, rest.groups) {
+        if is_ipv6(text, at) {
+            shape(at, Shape::Ipv6);
+        }
+    }
+    for at in positions(start, rest.phones) {
+        let digits = text[at..].iter().take(24).take_while(|byte| is_phone(**byte));
+        if digits.filter(|byte| byte.is_ascii_digit()).count() >= 8 {
+            shape(at, Shape::Phone);
+        }
+    }
+    for at in positions(start, rest.zeros) {
+        let is_hex = |byte: &&u8| byte.is_ascii_hexdigit();
+        if text[at - 1] == b'0' && text[at + 1..].iter().take(40).filter(is_hex).count() == 40 {
+            shape(at, Shape::HexAddress);
+        }
+    }
+    for at in positions(start, rest.words) {
+        // Behind the letter of an escape the word starts one byte later.
+        let from = at + 1 - BASE58 as usize;
+        let first = matches!(text[from], b'1' | b'3') || matches!(text[from + 1], b'1' | b'3');
+        // A longer word is a hash.
+        if first && word_length(&text[from..]) <= LONGEST_BASE58 + 1 {
+            shape(at, Shape::Base58);
+        }
+    }
+    for at in positions(start, rest.blobs) {
+        if encoded::begins_like_text(text, at + 1 - BLOB as usize) {
+            hit(at, Cause::Blob);
+        }
+    }
+    positions(start, rest.percents).for_each(|at| hit(at, Cause::Percent));
+    for at in positions(start, rest.folds) {
+        if fold::may_fold(text[at]) && character(text, at).is_some_and(|c| fold::folded(c).is_some()) {
+            hit(at, Cause::Fold);
+        }
+    }
 }
 
 /// Where the fourth number of four with dots between begins.
-fn ipv4(digits: Wide, block: &Block, past: &mut Past) -> u64 {
-    let dots = Wide::new(block.is(b'.'), &mut past.dots);
+#[inline(always)]
+fn ipv4(digits: Wide, dots: u64, past: &mut Past) -> u64 {
+    let dots = Wide::new(dots, &mut past.dots);
     // A digit behind a dot behind a digit; a number is one to three digits long.
     let second = digits.and(dots.before(1)).and(digits.before(2));
     let behind = |wide: Wide| wide.before(2).or(wide.before(3)).or(wide.before(4));
@@ -257,21 +294,24 @@ struct Colons {
     groups: u64,
 }
 
-fn colons(hex: Wide, now: Now, past: &mut Past) -> Colons {
-    let colons = Wide::new(now.colons, &mut past.colons);
-    let pair = Wide::new(now.colons | now.dashes, &mut past.pairs)
+#[inline(always)]
+fn colons(hex: Wide, seen: &Seen, past: &mut Past) -> Colons {
+    let colons = Wide::new(seen.colons, &mut past.colons);
+    let pair = Wide::new(seen.colons | seen.dashes, &mut past.pairs)
         .and(hex.before(1))
         .and(hex.before(2));
-    let pairs = [3, 6, 9, 12]
-        .iter()
-        .fold(pair, |all, by| all.and(pair.before(*by)))
+    let pairs = pair
+        .and(pair.before(3))
+        .and(pair.before(6))
+        .and(pair.before(9))
+        .and(pair.before(12))
         .now();
     let twice = colons.and(colons.before(1)).now();
     // All eight groups of an address that leaves none out have a colon with a hexadecimal digit before it.
     let many = colons.and(hex.before(1)).count() >= 7;
     Colons {
         pairs,
-        groups: if many { now.colons } else { twice },
+        groups: if many { seen.colons } else { twice },
     }
 }
 

@@ -24,6 +24,22 @@ pub(crate) fn may_hold_card(row: &[u8]) -> bool {
 }
 
 fn candidates(text: &[u8], row: Range<usize>, mut accept: impl FnMut(Range<usize>, Option<u8>)) {
+    // One group: most rows are ids and times.
+    if let Some(bytes) = text.get(row.clone())
+        && bytes.iter().all(u8::is_ascii_digit)
+    {
+        let mut digits = [0; LONGEST];
+        if let Some(digits) = digits.get_mut(..bytes.len()) {
+            digits
+                .iter_mut()
+                .zip(bytes)
+                .for_each(|(digit, byte)| *digit = byte - b'0');
+            if is_card(digits) {
+                accept(row, None);
+            }
+        }
+        return;
+    }
     let groups = groups(text, row);
     for first in 0..groups.len() {
         let mut digits = Vec::with_capacity(2 * LONGEST);
