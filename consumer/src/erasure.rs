@@ -138,6 +138,8 @@ async fn carry_out(config: &Config, sink: &Sink, erasure: &Erasure, why: (&str, 
     let mut erased = Erased::default();
     for round in 0.. {
         sleep(RENEWAL + config.lease + Duration::from_secs(1)).await;
+        // What was loaded meanwhile may have been loaded at another replica.
+        sink.reach().await?;
         let holds = sink.holds().await?;
         let left = sink.left_to_erase(erasure, &holds).await?;
         if left == 0 && round > 0 {
@@ -198,6 +200,7 @@ pub async fn hold(config: &Config, scope: Scope, reason: String, by: &str) -> Re
     sink.spread("holds").await?;
     // An insert that had begun before does not copy what it loads. A lease later it has ended.
     sleep(RENEWAL + config.lease).await;
+    sink.reach().await?;
     let frames = sink.copy_held(&hold).await?;
     sink.note_order("hold", hold.id, by, &hold.reason, frames).await?;
     Ok(HoldReceipt {
@@ -224,6 +227,7 @@ pub async fn release(config: &Config, id: Uuid, by: &str) -> Result<HoldReceipt,
     sink.spread("holds").await?;
     // Loaders know of it by then, and an insert that copied what it loaded has ended.
     sleep(RENEWAL + config.lease).await;
+    sink.reach().await?;
     let others: Vec<Hold> = holds.iter().filter(|hold| hold.id != id).cloned().collect();
     let frames = sink.drop_held(&hold.scope, &others).await?;
     sink.note_order("release", id, by, "", frames).await?;

@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 use clickhouse::{Client, Compression};
 use tapedeck_clickhouse::{ConnectError, Endpoints};
 use tapedeck_config::ClickHouse;
+use tokio::sync::Mutex;
 
 use replicas::Table;
 
@@ -39,6 +40,8 @@ pub struct Sink {
     database: String,
     /// What every endpoint must hold, once one has said it.
     table: Arc<OnceLock<Table>>,
+    /// Held while another endpoint is made the current one.
+    moving: Arc<Mutex<()>>,
 }
 
 impl Sink {
@@ -58,6 +61,7 @@ impl Sink {
             loading,
             database: config.database.clone(),
             table: Arc::default(),
+            moving: Arc::default(),
         })
     }
 

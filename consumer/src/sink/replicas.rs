@@ -5,7 +5,8 @@
 //! Statements go to the current endpoint. One that fails for its endpoint's sake makes the next that answers the current one,
 //! provided that it holds the same table, and only once it has all that any replica was ever given: a replica fetches what the
 //! others have taken, and what it has not fetched yet would be taken for missing. The statement fails all the same, and
-//! whoever sent it sends it again; an insert is looked for first (`batch/once.rs`).
+//! whoever sent it sends it again; an insert is looked for first (`batch/once.rs`). One that succeeds at an endpoint
+//! that was left meanwhile may come after what the current one has fetched: it is waited for there ([`Sink::follow`]).
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use tracing::warn;
 
 use super::error::timed;
-use super::{Fault, Sink, SinkError};
+use super::{Fault, Lease, Sink, SinkError};
 
 /// Between two looks at an insert that has been killed and still runs.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -82,8 +83,12 @@ impl Sink {
         }
     }
 
-    /// Makes the next endpoint that answers the current one. False: none does.
+    /// Makes the next endpoint that answers the current one, unless `from` has been left already. False: none does.
     async fn move_on(&self, from: usize, why: &SinkError) -> Result<bool, SinkError> {
+        let _moving = self.moving.lock().await;
+        if self.endpoints.current() != from {
+            return Ok(true);
+        }
         let address = |number: usize| self.endpoints.all()[number].address();
         for next in self.endpoints.after(from) {
             match self.enter(next).await {
@@ -144,9 +149,33 @@ impl Sink {
         if !self.table.get().is_some_and(|table| table.is_replicated) {
             return Ok(());
         }
-        let sync = format!("SYSTEM SYNC REPLICA {}.frames LIGHTWEIGHT", self.database);
-        let client = self.endpoints.all()[number].client();
-        timed(client.query(&sync).execute(), self.endpoints.request_timeout()).await
+        let (client, patience) = (self.endpoints.all()[number].client(), self.endpoints.request_timeout());
+        // Rows, and what is ordered about them. Before `migrate` an older schema may not have orders.
+        let sql = "SELECT table FROM system.replicas WHERE database = ? AND table IN ('erasures', 'holds')";
+        let orders = timed(client.query(sql).bind(&self.database).fetch_all::<String>(), patience).await?;
+        for table in std::iter::once("frames").chain(orders.iter().map(String::as_str)) {
+            let sync = format!("SYSTEM SYNC REPLICA {}.{table} LIGHTWEIGHT", self.database);
+            timed(client.query(&sync).execute(), patience).await?;
+        }
+        Ok(())
+    }
+
+    /// After an insert that has succeeded: waits until it can be read back, though its endpoint may have been left
+    /// while it was under way. Whoever moves on from now on fetches it.
+    ///
+    /// # Errors
+    /// The current endpoint does not have it yet, or is away; the next that answers may be the current one by then.
+    pub async fn follow(&self, lease: &Lease) -> Result<(), SinkError> {
+        if !self.endpoints.are_several() {
+            return Ok(());
+        }
+        // Somebody who is moving on may have asked for what there is before the insert was there.
+        drop(self.moving.lock().await);
+        let current = self.endpoints.current();
+        if current == lease.endpoint {
+            return Ok(());
+        }
+        self.judged(self.catch_up(current).await, current).await
     }
 
     /// Ends whatever insert of this partition still runs, at every endpoint, and waits until none does and the current
