@@ -27,6 +27,9 @@ impl Loader {
         for message in self.state.parts.give_up(|frame| writers.contains(&frame.writer_id)) {
             self.finish(message, &mut rows);
         }
+        // What they held of the budget is nobody's any more.
+        let mut reserved = self.budget.nothing();
+        self.state.parts.keep_of(&mut reserved);
         let (there, commit) = self.places(&rows, end);
         let prepared = Prepared {
             start: end,
@@ -36,7 +39,7 @@ impl Loader {
             letters: Vec::new(),
             commit,
             newest: None,
-            reserved: self.budget.nothing(),
+            reserved,
             began: Instant::now(),
             trace: None,
         };

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapedeck_consumer::batch::Batch;
+use tapedeck_consumer::budget::cost;
 use tapedeck_consumer::metrics::Metrics;
+use tapedeck_consumer::silence::Gone;
+use tapedeck_consumer::sink::Loaded;
 use uuid::Uuid;
 
 use crate::frames::Proxy;
 use crate::stack::Case;
+use crate::{loader, read};
 
 /// Of the topic.
 const PARTITIONS: u32 = 16;
@@ -57,4 +62,34 @@ async fn many_partitions_of_large_frames_stay_within_the_budget_and_each_is_load
     );
     service.stop().await;
     assert_eq!(metrics.memory.get(), 0, "all is given back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_let_go_with_its_writer_gives_back_what_it_held() {
+    let case = Case::new().await;
+    let mut proxy = Proxy::new();
+    let exchange = Uuid::now_v7();
+    proxy.request(exchange, "tools/call", "{}");
+    let part = format!(r#"{{"result":"{}"#, "lorem ipsum ".repeat(40_000));
+    proxy.answer_part(exchange, "tools/call", part.as_bytes(), 0, false);
+    let records = read(&proxy.records(), 0);
+    let end = records.len() as i64;
+    let bytes: usize = records.iter().map(|record| cost(record.size)).sum();
+    let mut reserved = case.budget.nothing();
+    reserved.wait(bytes).await;
+    let batch = Batch {
+        start: 0,
+        end,
+        records,
+        reserved,
+    };
+    let mut loader = loader(&case, Loaded::nothing()).await;
+    assert_eq!(loader.load(batch).await.expect("loaded"), end - 1, "its frame waits");
+    assert!(case.budget.drawn() > 0, "what waits keeps its part of the budget");
+    let gone = Gone {
+        writer: proxy.writer(),
+        stopped: true,
+    };
+    assert_eq!(loader.settle(&[gone], end).await.expect("settled"), end);
+    assert_eq!(case.budget.drawn(), 0);
 }
