@@ -286,7 +286,6 @@ impl Loader {
         self.metrics.redaction_time.observe(redacting.elapsed().as_secs_f64());
         self.state.parts.keep_of(&mut reserved);
         trace.takes(&rows);
-        self.metrics.batches.inc();
         let (there, commit) = self.places(&rows, end);
         Ok(Prepared {
             start,

@@ -103,6 +103,10 @@ impl Storing {
         self.metrics.publish_time.observe(began.elapsed().as_secs_f64());
         phase(&self.origin, "published", start, end);
         self.metrics.batch_time.observe(batch.began.elapsed().as_secs_f64());
+        // Rows that were let go with their writer are no batch of the log's.
+        if start < end {
+            self.metrics.batches.inc();
+        }
         if let Some(trace) = batch.trace {
             trace.loaded();
         }
