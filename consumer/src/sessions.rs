@@ -191,7 +191,10 @@ impl Sessions {
             self.keys.entry(*key).or_default().touched = self.batch;
         }
         for restored in sessions {
-            let key = self.keys.entry(restored.key).or_default();
+            // Of a key that was not asked for this is not all: it stays unknown.
+            let Some(key) = self.keys.get_mut(&restored.key) else {
+                continue;
+            };
             key.sessions.entry(restored.session).or_insert(Session {
                 last: restored.last,
                 totals: restored.totals,
@@ -213,7 +216,9 @@ impl Sessions {
             }
         }
         for restored in exchanges {
-            let key = self.keys.entry(restored.key).or_default();
+            let Some(key) = self.keys.get_mut(&restored.key) else {
+                continue;
+            };
             key.exchanges.entry(restored.exchange).or_insert(Exchange {
                 session: restored.session,
                 opens: restored.opens,
@@ -224,12 +229,19 @@ impl Sessions {
         }
     }
 
-    /// What has to be restored before a frame can be placed late in a session.
+    /// What has to be restored before a frame of this time, microseconds since 1970, can be placed late in a session.
+    /// Of a key that is not in memory that is its current sessions, too: the next frames go by them.
     #[must_use]
-    pub fn missing_session(&self, key: SessionKey, session: Uuid) -> Missing {
+    pub fn missing_session(&self, key: SessionKey, session: Uuid, time: i64) -> Missing {
         let mut missing = Missing::default();
-        let is_known = |known: &Key| known.sessions.contains_key(&session);
-        if !session.is_nil() && !self.keys.get(&key).is_some_and(is_known) {
+        if session.is_nil() {
+            return missing;
+        }
+        let known = self.keys.get(&key);
+        if known.is_none() {
+            missing.keys.insert(key, time);
+        }
+        if known.is_none_or(|known| !known.sessions.contains_key(&session)) {
             missing.sessions.insert((key, session));
         }
         missing

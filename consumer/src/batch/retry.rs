@@ -116,7 +116,8 @@ impl Loader {
         if self.state.segments.knows(frame.segment_id) {
             self.state.segments.insert(frame.segment_id, frame.seq);
         }
-        let missing = self.state.sessions.missing_session(frame.session_key, session);
+        let sessions = &self.state.sessions;
+        let missing = sessions.missing_session(frame.session_key, session, frame.time);
         if !missing.is_empty() {
             let none = HashSet::default();
             let past = || self.sink.past(&self.origin, i64::MAX, &none, &missing, self.idle);

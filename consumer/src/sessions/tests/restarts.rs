@@ -59,9 +59,14 @@ fn mark(frame: &Frame) -> Option<String> {
     Some(format!("{side}{id}"))
 }
 
-/// What the queries of `sink::past` say of rows.
+/// What rows say of all that a batch needs.
 fn restore(sessions: &mut Sessions, rows: &[(Frame, Place)], batch: &[Frame]) {
     let missing = sessions.missing(batch.iter());
+    read_back(sessions, rows, &missing);
+}
+
+/// What the queries of `sink::past` say of rows.
+fn read_back(sessions: &mut Sessions, rows: &[(Frame, Place)], missing: &Missing) {
     let mut exchanges: Vec<RestoredExchange> = Vec::new();
     for (_, exchange) in &missing.exchanges {
         let of_exchange: Vec<&(Frame, Place)> = rows
@@ -125,7 +130,45 @@ fn restore(sessions: &mut Sessions, rows: &[(Frame, Place)], batch: &[Frame]) {
         }
     });
     let restored = restored.collect();
-    sessions.restore(&missing, restored, exchanges);
+    sessions.restore(missing, restored, exchanges);
+}
+
+#[test]
+fn a_letter_that_is_read_again_leaves_its_key_in_the_session_that_it_had() {
+    let mut before = Sessions::new(IDLE);
+    let mut rows: Vec<(Frame, Place)> = Vec::new();
+    for (offset, frame) in (0..).zip([call(1, 0), call(2, 20)]) {
+        let place = before.place(&Event::of(offset, &frame));
+        rows.push((frame, place));
+    }
+    // Another owner, who knows nothing of the key yet.
+    let mut sessions = Sessions::new(IDLE);
+    let letter = call(3, 10);
+    let missing = sessions.missing_session(key(), id(1), letter.time);
+    read_back(&mut sessions, &rows, &missing);
+    let late = sessions.place_late(&Event::of(1, &letter), id(1));
+    assert_eq!((late.session, late.totals.frames, late.starts), (id(1), 3, false));
+    rows.push((letter, late));
+
+    let next = call(4, 30);
+    restore(&mut sessions, &rows, std::slice::from_ref(&next));
+    let place = sessions.place(&Event::of(3, &next));
+    assert_eq!((place.session, place.totals.frames, place.starts), (id(1), 4, false));
+}
+
+#[test]
+fn a_key_that_was_not_asked_for_stays_unknown_whatever_rows_say_of_it() {
+    let mut sessions = Sessions::new(IDLE);
+    let first = call(1, 0);
+    let rows = [(first.clone(), sessions.place(&Event::of(0, &first)))];
+    let mut sessions = Sessions::new(IDLE);
+    let missing = Missing {
+        exchanges: [(SessionKey(Digest([8; 32])), id(1))].into_iter().collect(),
+        ..Missing::default()
+    };
+    read_back(&mut sessions, &rows, &missing);
+    assert_eq!(sessions.keys_in_memory(), 0);
+    assert!(!sessions.missing([&call(2, 1)].into_iter()).keys.is_empty());
 }
 
 proptest! {
