@@ -1,5 +1,6 @@
 //! Gathering the records of a partition into batches, one ahead of the loader.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -90,10 +91,11 @@ impl Reader {
         let revoked = self.partition.revoked.clone();
         loop {
             let place = tokio::select! {
+                biased;
                 () = revoked.cancelled() => return Ok(()),
-                place = batches.reserve() => place,
+                place = self.place(&batches) => place?,
             };
-            let Ok(place) = place else { return Ok(()) };
+            let Some(place) = place else { return Ok(()) };
             let batch = tokio::select! {
                 biased;
                 () = revoked.cancelled() => return Ok(()),
@@ -112,6 +114,28 @@ impl Reader {
         }
     }
 
+    /// Waits for a place for the next batch. `None`: nobody loads them any more.
+    async fn place<'a>(
+        &mut self,
+        batches: &'a mpsc::Sender<Gathered>,
+    ) -> Result<Option<mpsc::Permit<'a, Gathered>>, Stop> {
+        let place = self.looking(batches.reserve(), self.position).await?;
+        Ok(place.ok())
+    }
+
+    /// Waits for something, and looks around while it does, however long that takes; also where it is there at once:
+    /// batches that fill without a pause leave no other time for a look.
+    async fn looking<T>(&mut self, wait: impl Future<Output = T>, start: i64) -> Result<T, Stop> {
+        let mut wait = pin!(wait);
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.looks.tick() => self.look(start).await?,
+                done = &mut wait => return Ok(done),
+            }
+        }
+    }
+
     /// Gathers records until the batch is full or old enough, or has no more memory; without records where a look is due.
     async fn gather(&mut self) -> Result<Batch, Stop> {
         let mut batch = Growing {
@@ -122,7 +146,7 @@ impl Reader {
             full: None,
         };
         if let Some(record) = self.held.take() {
-            self.add(&mut batch, record).await;
+            self.add(&mut batch, record).await?;
         }
         while self.take_what_is_there(&mut batch).await? == Next::More {
             // With nothing gathered there is no hurry; the branch is then disabled and its time never comes.
@@ -131,17 +155,14 @@ impl Reader {
                 biased;
                 () = sleep_until(deadline), if batch.full.is_some() => break,
                 _ = self.looks.tick() => {
-                    self.look_at_end().await?;
-                    // Who cannot ask now asks at the next look.
-                    let Partition { tools, origin, .. } = &*self.partition;
-                    self.wanted = tools.sink.wanted_again(origin, batch.start).await.unwrap_or_default();
+                    self.look(batch.start).await?;
                     if batch.records.is_empty() {
                         break;
                     }
                 }
                 next = self.source.next() => {
                     let next = match next? {
-                        Some(record) => self.add(&mut batch, record).await,
+                        Some(record) => self.add(&mut batch, record).await?,
                         None => self.find_way(&mut batch).await?,
                     };
                     if next == Next::Full {
@@ -164,7 +185,7 @@ impl Reader {
             for _ in 0..STRETCH {
                 match self.source.try_next() {
                     Ready::Record(record) => {
-                        if self.add(batch, record).await == Next::Full {
+                        if self.add(batch, record).await? == Next::Full {
                             return Ok(Next::Full);
                         }
                     }
@@ -181,24 +202,24 @@ impl Reader {
 
     /// Adds the next record, or holds it back for the next batch where there is no more memory. The first of a batch waits
     /// for its turn.
-    async fn add(&mut self, batch: &mut Growing, record: Record) -> Next {
+    async fn add(&mut self, batch: &mut Growing, record: Record) -> Result<Next, Stop> {
         let cost = cost(record.size);
         if batch.records.is_empty() {
             // Cancelled only where nothing of this partition is read any more.
-            batch.reserved.wait(cost).await;
+            self.looking(batch.reserved.wait(cost), batch.start).await?;
             batch.full = Some(Instant::now() + self.partition.limits.every);
         } else if !batch.reserved.take(cost) {
             self.held = Some(record);
-            return Next::Full;
+            return Ok(Next::Full);
         }
         self.position = record.offset + 1;
         batch.bytes += record.size as u64;
         batch.records.push(record);
         let limits = self.partition.limits;
-        match batch.records.len() < limits.rows && batch.bytes < limits.bytes {
+        Ok(match batch.records.len() < limits.rows && batch.bytes < limits.bytes {
             true => Next::More,
             false => Next::Full,
-        }
+        })
     }
 
     /// The position is not in the log any more, or the log is not there.
@@ -221,6 +242,16 @@ impl Reader {
         }
         self.source.go_to(self.position).map_err(Stop::Kafka)?;
         Ok(Next::More)
+    }
+
+    /// Looks where the log ends, and which dead letters are to be read again: those below `start`, where the next batch
+    /// begins.
+    async fn look(&mut self, start: i64) -> Result<(), Stop> {
+        self.look_at_end().await?;
+        // Who cannot ask now asks at the next look.
+        let Partition { tools, origin, .. } = &*self.partition;
+        self.wanted = tools.sink.wanted_again(origin, start).await.unwrap_or_default();
+        Ok(())
     }
 
     /// A log that ends before what was read from it is another log. Whoever was gone before it was found to end where it

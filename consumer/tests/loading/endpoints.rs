@@ -1,11 +1,13 @@
 //! Several ways to ClickHouse, of which some end: what is loaded is loaded once, and what is ordered meanwhile is honoured.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tapedeck_config::ClickHouse;
 use tapedeck_consumer::batch::{Batch, Loader, Tools};
 use tapedeck_consumer::config::Config;
 use tapedeck_consumer::erasure;
+use tapedeck_consumer::metrics::Metrics;
 use tapedeck_consumer::sink::{Fault, ServerClock, Sink};
 use tapedeck_dev::clickhouse::ClickHouseKind;
 use tapedeck_dev::folder::{Folder, Site};
@@ -15,7 +17,7 @@ use tokio::net::TcpListener;
 use crate::frames::Proxy;
 use crate::front::{Authority, Cut, Front};
 use crate::orders::{TRACES, request};
-use crate::stack::Case;
+use crate::stack::{Case, wait_for_figure};
 use crate::{OFFSETS, ROWS, read};
 
 impl Case {
@@ -122,6 +124,37 @@ async fn a_consumer_goes_on_at_another_endpoint_and_comes_back_to_one_that_was_a
     assert!(second.inserts() > 0);
     assert_eq!((case.number(ROWS).await, case.number(OFFSETS).await), (count, count));
     assert_eq!(case.number("SELECT max(calls) FROM sessions_v").await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_log_is_looked_at_while_nothing_can_be_inserted() {
+    let mut case = Case::new().await;
+    let front = case.front().await;
+    case.config = case.by(&[front.url()], "");
+    // Nothing is gathered beyond a few records, and the log's end is looked at twice a second.
+    case.config.limits.rows = 1;
+    case.config.silence = Duration::from_secs(2);
+    front.cut(Cut::BeforeHeaders, usize::MAX);
+    let metrics = Arc::new(Metrics::default());
+    let service = case.start_measured(Arc::clone(&metrics));
+    let mut proxy = Proxy::new();
+    proxy.calls(5);
+    case.publish(&proxy.records()).await;
+    let first = proxy.sealed.len();
+    front.has_cut(1).await;
+    proxy.calls(5);
+    case.publish(&proxy.records()[first..]).await;
+    let count = proxy.sealed.len() as i64;
+    let lag = |records: i64| format!("tapedeck_consumer_lag_records{{partition=\"0\"}} {records}");
+    wait_for_figure(&metrics, &lag(count)).await;
+
+    front.mend();
+    case.wait_for_commit(count).await;
+    wait_for_figure(&metrics, &lag(0)).await;
+    service.stop().await;
+    assert_eq!(case.number(ROWS).await, count);
+    // One record each; what was let go with the silent writer is none.
+    assert_eq!(metrics.batches.get(), count as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -318,6 +318,19 @@ impl Case {
     }
 }
 
+/// Waits until a consumer's figures have this line.
+pub(crate) async fn wait_for_figure(metrics: &Metrics, line: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = metrics.text();
+        if text.lines().any(|one| one == line) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{line} is not in:\n{text}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// A running consumer.
 pub(crate) struct Service {
     shutdown: CancellationToken,
