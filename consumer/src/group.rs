@@ -3,7 +3,6 @@
 //! The group's client reads no records, so its thread does nothing but poll: however long a batch takes and however long
 //! ClickHouse is away, the group never takes us for dead. The protocol is the classic one, cooperative.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -88,12 +87,23 @@ impl Context {
     }
 }
 
-/// A member of the group.
+/// A member of the group, for as long as anybody has it. The thread that polls lets go of its client last, and leaves
+/// the group with that: others take over at once.
 pub struct Member {
     consumer: Arc<BaseConsumer<Context>>,
     topic: String,
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Whether the group has been left.
+#[derive(Debug)]
+pub struct Left(oneshot::Receiver<()>);
+
+impl Left {
+    /// Waits until the last who had the [`Member`] has let go of it, and the brokers have been told.
+    pub async fn wait(self) {
+        // Nothing is ever sent: the thread drops its end of this, also where it panics.
+        let _ = self.0.await;
+    }
 }
 
 impl Member {
@@ -106,7 +116,7 @@ impl Member {
         group: &str,
         topic: &str,
         grace: Duration,
-    ) -> Result<(Self, mpsc::UnboundedReceiver<Change>), KafkaError> {
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Change>, Left), KafkaError> {
         let (changes, receiver) = mpsc::unbounded_channel();
         let context = Context {
             changes,
@@ -124,12 +134,13 @@ impl Member {
             .create_with_context(context)?;
         consumer.subscribe(&[topic])?;
         let consumer = Arc::new(consumer);
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = {
-            let (consumer, stop, topic) = (Arc::clone(&consumer), Arc::clone(&stop), topic.to_owned());
+        let (ended, left) = oneshot::channel();
+        {
+            let (consumer, topic) = (Arc::clone(&consumer), topic.to_owned());
             std::thread::spawn(move || {
                 let mut said: Option<(KafkaError, Instant)> = None;
-                while !stop.load(Ordering::Relaxed) {
+                // Until nobody else has it.
+                while Arc::strong_count(&consumer) > 1 {
                     let Some(Err(error)) = consumer.poll(Duration::from_millis(100)) else {
                         continue;
                     };
@@ -156,15 +167,16 @@ impl Member {
                     said = Some((error, Instant::now()));
                 }
                 consumer.unsubscribe();
-            })
-        };
+                // Closing waits for the brokers, so it must not hold up the runtime's threads.
+                drop(consumer);
+                drop(ended);
+            });
+        }
         let member = Self {
             consumer,
             topic: topic.to_owned(),
-            stop,
-            thread: Some(thread),
         };
-        Ok((member, receiver))
+        Ok((member, receiver, Left(left)))
     }
 
     /// The group's committed offset of a partition, asked until the brokers answer.
@@ -234,15 +246,6 @@ impl Member {
                 Err(error) => warn!(partition, offset, %error, "the offset was not committed; trying again"),
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    }
-
-    /// Leaves the group: others take over at once.
-    pub fn leave(mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // A panic there has been printed; there is nothing left to do about it.
-            let _ = thread.join();
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::admin::Admin;
 use crate::batch::Tools;
@@ -33,6 +33,8 @@ use crate::telemetry::Traces;
 
 /// How long a batch may take to end when its partition is revoked, or the service ends.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long tasks may take to let go of the group, and the brokers to hear of it.
+const LEAVING: Duration = Duration::from_secs(5);
 /// Longest wait for the acknowledgement of one published record; then it is tried again.
 const DELIVERY: Duration = Duration::from_secs(30);
 
@@ -128,7 +130,7 @@ pub async fn run_with(config: Config, metrics: Arc<Metrics>, shutdown: Cancellat
             Ok(())
         });
     }
-    let (member, changes) = Member::join(
+    let (member, changes, left) = Member::join(
         kafka.clone(),
         &config.group,
         names.frames(),
@@ -153,10 +155,10 @@ pub async fn run_with(config: Config, metrics: Arc<Metrics>, shutdown: Cancellat
     };
     let result = supervise(partition, changes, &mut tasks, &shutdown).await;
     tasks.shutdown().await;
-    if let Ok(member) = Arc::try_unwrap(member) {
-        // Leaving waits for the brokers, so it must not hold up the runtime's threads.
-        let left = tokio::task::spawn_blocking(move || member.leave());
-        let _ = tokio::time::timeout(Duration::from_secs(5), left).await;
+    // Tasks that partitions' tasks had started were told to end, and let go of it a moment later.
+    drop(member);
+    if tokio::time::timeout(LEAVING, left.wait()).await.is_err() {
+        warn!("the group was not left in time: others take over once its session has timed out");
     }
     traces.shutdown().await;
     result
