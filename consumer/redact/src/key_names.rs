@@ -56,7 +56,9 @@ impl KeyNames {
         let folded: Box<[u8]> = fold(name).collect();
         if !folded.is_empty() {
             self.note_tail(&folded, false);
-            self.looked_at.insert(folded);
+            // Of a name in a body its end is looked at, too.
+            self.looked_at
+                .insert(folded[folded.len().saturating_sub(LONGEST)..].into());
         }
     }
 
@@ -79,6 +81,11 @@ impl KeyNames {
         while let [before @ .., b'\\'] = name {
             name = before;
         }
+        // The letter of an escape is none of the name, and an escape may stand for one.
+        let start = memchr2_iter(b'"', b'\\', name).next_back();
+        if start.is_some_and(|at| name[at] == b'\\') {
+            return name.len().checked_sub(1);
+        }
         if let Some(three) = name.last_chunk::<3>()
             && three.iter().all(u8::is_ascii_alphanumeric)
         {
@@ -89,9 +96,6 @@ impl KeyNames {
         }
         let last = self.may_end_by_tail(source)?;
         // Where the name can be read as it stands, all of it counts.
-        let start = memchr2_iter(b'"', b'\\', name)
-            .next_back()
-            .filter(|at| name[*at] == b'"');
         match start {
             Some(quote) if !name[..quote].ends_with(b"\\") && self.is_unknown(&name[quote + 1..]) => None,
             _ => Some(last),

@@ -69,7 +69,7 @@ pub(crate) const BLOB: u32 = 24;
 const BASE58: u32 = 26;
 /// Letters and digits of the longest address in base58.
 const LONGEST_BASE58: usize = 35;
-/// How far a row of digits is followed.
+/// From which length on a row of digits is not searched for card numbers here.
 const LONGEST_ROW: usize = 96;
 
 /// The shapes that rules of an engine wait for.
@@ -354,18 +354,18 @@ fn is_phone(byte: u8) -> bool {
 /// What the row of digits is whose eleventh byte is at `at`.
 fn rows_at(text: &[u8], at: usize, shape: &mut impl FnMut(usize, Shape)) {
     let from = at + 1 - ROW as usize;
-    let row = &text[from..text.len().min(from + LONGEST_ROW)];
+    let text = &text[from..];
     let mut end = 0;
     let mut digits = 0;
-    while let Some(byte) = row.get(end) {
+    while let Some(byte) = text.get(end) {
         match byte {
             b'0'..=b'9' => digits += 1,
-            b' ' | b'-' if end == 0 || row[end - 1].is_ascii_digit() => {}
+            b' ' | b'-' if end == 0 || text[end - 1].is_ascii_digit() => {}
             _ => break,
         }
         end += 1;
     }
-    let row = &row[..end];
+    let row = &text[..end];
     if digits < 9 {
         return;
     }
@@ -377,11 +377,13 @@ fn rows_at(text: &[u8], at: usize, shape: &mut impl FnMut(usize, Shape)) {
                 .iter()
                 .all(|at| bytes[*at].is_ascii_digit())
     };
-    if row.windows(11).any(dashed) {
-        shape(at, Shape::Ssn);
+    // Wherever it stands in the row: dates and other numbers may stand before it.
+    let numbers = row.windows(ROW as usize).enumerate();
+    for (start, _) in numbers.filter(|(_, bytes)| dashed(bytes)) {
+        shape(from + start + ROW as usize - 1, Shape::Ssn);
     }
     // A longer row is followed by the rule itself.
-    if end == LONGEST_ROW || (digits >= 12 && validate::may_hold_card(row)) {
+    if end >= LONGEST_ROW || (digits >= 12 && validate::may_hold_card(row)) {
         shape(at, Shape::Card);
     }
 }
