@@ -10,7 +10,7 @@ use super::statements::statements;
 use crate::retention::Retention;
 
 /// Tables that are the same on every shard.
-const EVERYWHERE: [&str; 3] = ["retention_classes", "holds", "erasures"];
+const EVERYWHERE: [&str; 4] = ["retention_classes", "holds", "erasures", "ended_browser_sessions"];
 /// The view that a materialized view reads, on each shard.
 const LOCAL_VIEW: &str = "active_holds";
 

@@ -20,8 +20,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use clickhouse::Row;
 use clickhouse::error::{Error, Result};
+use clickhouse::{Client, Row};
 use serde::Deserialize;
 use tapedeck_clickhouse::{ConnectError, Endpoints};
 use tokio_util::sync::CancellationToken;
@@ -41,8 +41,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Takes looks from one server's query log.
 struct Taker {
-    /// Reads `system.query_log`.
-    asked: Endpoints,
+    /// Reads `system.query_log` of one server: each has a log of its own.
+    asked: Client,
+    /// That server's address.
+    server: String,
     /// Reads the access log.
     known: Endpoints,
     /// Adds to the access log.
@@ -109,9 +111,14 @@ impl Taker {
         let mut services = from.services;
         let own = [&config.clickhouse.user, &config.access_log.user, &from.clickhouse.user];
         services.extend(own.into_iter().cloned());
+        let asked = Endpoints::new(&from.clickhouse)?;
+        let asked = asked.all().first().expect("a configuration has a URL");
+        let server = asked.address().to_owned();
+        let asked = asked.client().clone();
         Ok(Self {
             // Its database need not be there for a user who sees nothing of it.
-            asked: Endpoints::new(&from.clickhouse)?.with(|client| client.with_database("system")),
+            asked: asked.with_database("system"),
+            server,
             known: Endpoints::new(&config.clickhouse)?,
             log: Endpoints::new(&config.access_log)?,
             database: config.clickhouse.database.clone(),
@@ -148,10 +155,12 @@ impl Taker {
         Ok(taken)
     }
 
-    /// ClickHouse's clock, and when the latest look was that was taken: 0 for none.
+    /// ClickHouse's clock, and when the latest look was that was taken from this server: 0 for none. Other consoles take
+    /// from other servers, and may be further.
     async fn bounds(&self) -> Result<Bounds> {
         let sql = "SELECT toUnixTimestamp64Micro(now64(6)) AS now, \
-            toInt64(ifNull((SELECT toUnixTimestamp64Micro(max(time)) FROM access_log WHERE role = 'sql'), 0)) AS latest";
+            toInt64(ifNull((SELECT toUnixTimestamp64Micro(max(time)) FROM access_log WHERE role = 'sql' \
+            AND JSONExtractString(filter, 'server') = {server:String}), 0)) AS latest";
         within(
             self.known
                 .ask(|client| async move { client.query(sql).fetch_one::<Bounds>().await }),
@@ -161,10 +170,8 @@ impl Taker {
 
     /// Looks from then on, the oldest first.
     async fn looks(&self, from: i64) -> Result<Vec<Look>> {
-        // Each server has a log of its own: another one's would not be this one's.
         let query = self
             .asked
-            .client()
             .query(look::SELECT)
             .param("from", from)
             .param("services", &self.services)
@@ -180,14 +187,14 @@ impl Taker {
             AND time >= fromUnixTimestamp64Micro({from:Int64}, 'UTC') AND time <= fromUnixTimestamp64Micro({until:Int64}, 'UTC')";
         let known = self.known.ask(|client| async move {
             let query = client.query(sql).param("from", from).param("until", until);
-            query.fetch_all::<Known>().await
+            within(query.fetch_all::<Known>()).await
         });
-        let known = within(known).await?;
+        let known = known.await?;
         Ok(known.into_iter().map(|known| known.id).collect())
     }
 
     async fn insert(&self, look: &Look) -> Result<()> {
-        let line = serde_json::to_vec(&look.entry()).map_err(|error| Error::Other(error.into()))?;
+        let line = serde_json::to_vec(&look.entry(&self.server)).map_err(|error| Error::Other(error.into()))?;
         // The token keeps a second one out.
         let line = Bytes::from(line);
         let token = format!("sql/{}", look.id());

@@ -140,10 +140,14 @@ impl Store {
                 }
             }
         };
+        let endpoint = self.endpoints.current();
         match tokio::time::timeout(self.limits.time + GRACE, read).await {
             Ok(Ok(rows)) => Ok(Recorded::found(rows)),
             Ok(Err(error)) => Err(refusal(&error)),
             Err(_) => {
+                // A server ends what takes too long by itself, so it is this one that says nothing. The next question
+                // is asked elsewhere.
+                self.endpoints.next(endpoint);
                 tracing::error!("ClickHouse has not answered in time");
                 Err(Problem::Away("the database does not answer"))
             }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::parameters::Parameters;
-use super::session_filter::{SessionFilter, SessionOutcome};
+use super::session_filter::SessionFilter;
 use crate::serve::Console;
 use crate::serve::access::{Action, Look, answer};
 use crate::serve::identity::Caller;
@@ -36,19 +36,19 @@ pub(super) async fn count(
     Parameters(filter): Parameters<SessionFilter>,
 ) -> Result<Response, Problem> {
     let look = Look::at(Action::Search, "count", &filter);
-    // Each stops as soon as there are enough; parts of one session count once. That nothing failed is known of all parts only.
-    let rest = match filter.outcome {
-        Some(SessionOutcome::Ok) => {
-            "GROUP BY t.session_start, t.session_id HAVING max(t.errors) = 0 LIMIT {limit:UInt64} \
-             SETTINGS optimize_aggregation_in_order = 1"
-        }
-        _ => "LIMIT 1 BY t.session_start, t.session_id LIMIT {limit:UInt64}",
-    };
     let select = Select::new(caller.scope(), Relation::SessionParts, "toUInt8(1) AS one");
-    let select = filter
-        .of_any_part(caller.scope(), select)
-        .rest(rest)
-        .bind("limit", MOST + 1);
+    // Parts stop being read as soon as there are enough, and those of one session count once. Where what is asked may stand
+    // in different parts, or in none, whole sessions are counted.
+    let select = if filter.is_of_one_part() {
+        filter
+            .of_any_part(caller.scope(), select)
+            .rest("LIMIT 1 BY t.session_start, t.session_id LIMIT {limit:UInt64}")
+    } else {
+        filter
+            .of_whole(caller.scope(), select.join("FINAL"))
+            .rest("LIMIT {limit:UInt64} SETTINGS do_not_merge_across_partitions_select_final = 1")
+    };
+    let select = select.bind("limit", MOST + 1);
     let found = console.store.rows::<u8>(&select).await?;
     let sessions = found.rows();
     let count = Count {

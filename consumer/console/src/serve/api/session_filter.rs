@@ -79,21 +79,34 @@ impl SessionFilter {
         self.to.map_or_else(Time::now, |Asked(to)| to)
     }
 
-    /// The conditions on parts of sessions: those that hold for a session if they hold for any part of it, since every state
-    /// of a part only grows. They read what the table keeps for them.
+    /// Conditions on parts of sessions of which every session that fits has one that meets them, since every state of a part
+    /// only grows. They read what the table keeps for them.
+    ///
+    /// No part need show two of a tool, a client's name and an error: only one of them is looked for, the rarest. Who the
+    /// caller is stands in every part.
     pub(super) fn of_any_part(&self, scope: &Scope, select: Select) -> Select {
-        let select = self.of_either(scope, select);
-        select
-            .when_given(
-                "has(t.caller_hashes, cityHash64({user:String}))",
-                "user",
-                text(&self.user),
-            )
-            .when_given(
-                "has(t.name_hashes, cityHash64({tool:String}))",
-                "tool",
-                text(&self.tool),
-            )
+        let select = self.of_either(scope, select).when_given(
+            "has(t.caller_hashes, cityHash64({user:String}))",
+            "user",
+            text(&self.user),
+        );
+        match (&self.tool, &self.client, self.outcome) {
+            (Some(tool), ..) => {
+                let condition = "has(t.name_hashes, cityHash64({tool:String}))";
+                select.when(condition).bind("tool", tool.as_str())
+            }
+            (None, Some(_), _) => self.of_client(select),
+            (None, None, Some(SessionOutcome::Error)) => select.when("t.errors > 0"),
+            _ => select,
+        }
+    }
+
+    /// Whether a session fits if one part of it does, and only then.
+    pub(super) fn is_of_one_part(&self) -> bool {
+        let failed = self.outcome == Some(SessionOutcome::Error);
+        let conditions = [self.tool.is_some(), self.client.is_some(), failed];
+        let conditions = conditions.into_iter().filter(|is_given| *is_given).count();
+        conditions <= 1 && self.outcome != Some(SessionOutcome::Ok)
     }
 
     /// All conditions, on whole sessions.
@@ -106,10 +119,20 @@ impl SessionFilter {
                 text(&self.user),
             )
             .when_given("has(t.names, {tool:String})", "tool", text(&self.tool));
+        let select = self.of_client(select);
         match self.outcome {
             Some(SessionOutcome::Ok) => select.when("t.errors = 0"),
-            _ => select,
+            Some(SessionOutcome::Error) => select.when("t.errors > 0"),
+            None => select,
         }
+    }
+
+    fn of_client(&self, select: Select) -> Select {
+        select.when_given(
+            "has([t.client_name, t.client_id], {client:String})",
+            "client",
+            text(&self.client),
+        )
     }
 
     /// The times alone, on frames of sessions that fit: what the table of frames is ordered by. The values are those of the
@@ -134,11 +157,6 @@ impl SessionFilter {
                 self.begun_from().map(Time::microseconds),
             )
             .when_given("t.target = {target:String}", "target", text(&self.target))
-            .when_given(
-                "has([t.client_name, t.client_id], {client:String})",
-                "client",
-                text(&self.client),
-            )
             .when_given("t.tenant = {tenant:String}", "tenant", text(&self.tenant));
         let select = match self.to {
             Some(Asked(to)) => select
@@ -146,10 +164,6 @@ impl SessionFilter {
                 .bind("to", to.microseconds()),
             // A search needs an end, too.
             None => select.bind("to", Time::now().microseconds()),
-        };
-        let select = match self.outcome {
-            Some(SessionOutcome::Error) => select.when("t.errors > 0"),
-            _ => select,
         };
         match &self.text {
             Some(term) => select.whose_frames_hold_text(scope, term.as_str()),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::page::{Cursor, Moment, Page};
 use super::parameters::{Limit, Parameters, Place, SessionId};
-use super::session_filter::{SessionFilter, SessionOutcome};
+use super::session_filter::SessionFilter;
 use crate::serve::Console;
 use crate::serve::access::{Action, Look, Recorded, Tenant, answer};
 use crate::serve::identity::Caller;
@@ -146,9 +146,9 @@ async fn find(
 ) -> Result<Recorded<Page<Session>>, Problem> {
     let limit = Limit::or(which.limit, 50);
     // Few sessions are in several parts, those that began just now: no more than the page and some of them.
-    let candidates = match filter.outcome {
-        Some(SessionOutcome::Ok) => CANDIDATES.max(limit * 2),
-        _ => limit + 1 + limit / 4,
+    let candidates = match filter.is_of_one_part() {
+        false => CANDIDATES.max(limit * 2),
+        true => limit + 1 + limit / 4,
     };
     let mut after = which
         .cursor
@@ -178,7 +178,7 @@ async fn find(
         let mut is_end = parts.rows() < u64::from(candidates);
         let mut places = places(&parts);
         let room = limit as usize - page.rows() as usize;
-        if filter.outcome != Some(SessionOutcome::Ok) && places.len() > room + 1 {
+        if filter.is_of_one_part() && places.len() > room + 1 {
             places.truncate(room + 1);
             is_end = false;
         }

@@ -29,8 +29,13 @@ impl QueryLog {
                 _ => Err("it must be from 100ms to 1h"),
             });
         let every = every.or(Duration::from_secs(10));
+        let clickhouse = ClickHouse::read(section)?;
+        if clickhouse.urls().nth(1).is_some() {
+            let message = "`url` is one server here: each has a log of its own, and a console of its own takes from it";
+            section.reader().problem(section.span(), message);
+        }
         Some(Self {
-            clickhouse: ClickHouse::read(section)?,
+            clickhouse,
             services,
             every,
         })

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use clickhouse::error::Error;
 use serde_json::json;
 use tapedeck_clickhouse::{ConnectError, Endpoints};
 use uuid::Uuid;
@@ -44,13 +45,13 @@ impl EndedSessions {
     pub(super) async fn has(&self, id: Uuid) -> Result<bool, Problem> {
         let count = self.reads.ask(|client| async move {
             let query = client.query("SELECT count() FROM ended_browser_sessions WHERE id = {id:UUID}");
-            query.param("id", id.to_string()).fetch_one::<u64>().await
+            let count = query.param("id", id.to_string()).fetch_one::<u64>();
+            // Each endpoint has its time: one that says nothing must not use up another's.
+            tokio::time::timeout(PATIENCE, count)
+                .await
+                .map_err(|_| Error::TimedOut)?
         });
-        match tokio::time::timeout(PATIENCE, count).await {
-            Ok(Ok(rows)) => Ok(rows > 0),
-            Ok(Err(error)) => Err(away(&error)),
-            Err(elapsed) => Err(away(&elapsed)),
-        }
+        count.await.map(|rows| rows > 0).map_err(|error| away(&error))
     }
 
     /// Ends a session, which would have ended by itself at `until`. When this returns, every replica knows.

@@ -18,14 +18,16 @@ const REFUSED: [i32; 2] = [497, 164];
 ///
 /// Literals do not leave ClickHouse: `normalizeQuery` puts `?` in their place, and leaves comments and generated names out.
 /// Of a question that could not even be understood nothing leaves it: what stands there as a name may be a secret.
-pub(super) const SELECT: &str = "SELECT toString(q.hostname) AS hostname, q.query_id AS query_id, \
-    toUnixTimestamp64Micro(q.event_time_microseconds) AS time, toInt8(q.type) AS ended, toString(q.initial_user) AS user, \
-    q.initial_address AS address, q.initial_port AS port, toString(q.http_user_agent) AS http_user_agent, \
-    toString(q.client_name) AS client_name, q.exception_code AS exception_code, \
+///
+/// People choose ids, programs' names and names in statements, byte by byte: what is no UTF-8 must not stop the reading.
+pub(super) const SELECT: &str = "SELECT toValidUTF8(toString(q.hostname)) AS hostname, toValidUTF8(q.query_id) AS query_id, \
+    toUnixTimestamp64Micro(q.event_time_microseconds) AS time, toInt8(q.type) AS ended, toValidUTF8(toString(q.initial_user)) AS user, \
+    q.initial_address AS address, q.initial_port AS port, toValidUTF8(toString(q.http_user_agent)) AS http_user_agent, \
+    toValidUTF8(toString(q.client_name)) AS client_name, q.exception_code AS exception_code, \
     if(q.exception_code = 0, '', toString(errorCodeToName(q.exception_code))) AS error, \
-    arraySort(arrayMap(one -> toString(one), q.tables)) AS tables, q.read_rows AS read_rows, q.result_rows AS result_rows, \
+    arraySort(arrayMap(one -> toValidUTF8(toString(one)), q.tables)) AS tables, q.read_rows AS read_rows, q.result_rows AS result_rows, \
     q.result_bytes AS result_bytes, \
-    if(q.type != 'ExceptionBeforeStart' OR q.exception_code IN (497, 164), normalizeQuery(q.query), '') AS shape \
+    if(q.type != 'ExceptionBeforeStart' OR q.exception_code IN (497, 164), toValidUTF8(normalizeQuery(q.query)), '') AS shape \
     FROM system.query_log AS q \
     WHERE q.event_date >= toDate(fromUnixTimestamp64Micro({from:Int64}) - INTERVAL 1 DAY) \
     AND q.event_time_microseconds >= fromUnixTimestamp64Micro({from:Int64}) \
@@ -103,7 +105,8 @@ impl Look {
         Builder::from_custom_bytes(*bytes).into_uuid()
     }
 
-    pub(super) fn entry(&self) -> Entry<'_> {
+    /// `server`: whose log it stands in.
+    pub(super) fn entry(&self, server: &str) -> Entry<'_> {
         let outcome = match self.exception_code {
             0 => Outcome::Allowed,
             code if REFUSED.contains(&code) => Outcome::Refused,
@@ -126,7 +129,7 @@ impl Look {
             outcome,
             reason: &self.error,
             object: self.tables.join(", "),
-            filter: json!({ "sql": self.shape, "rows_read": self.read_rows }).to_string(),
+            filter: json!({ "sql": self.shape, "rows_read": self.read_rows, "server": server }).to_string(),
             rows: self.result_rows,
             bytes: self.result_bytes,
             client_address: self.address.to_canonical().to_string(),
@@ -196,7 +199,7 @@ mod tests {
     #[test]
     fn an_entry_says_who_from_where_what_and_how_much() {
         let look = look();
-        let entry = serde_json::to_value(look.entry()).expect("JSON");
+        let entry = serde_json::to_value(look.entry("http://db-1:8123")).expect("JSON");
         for (name, value) in [
             ("subject", json!("carol")),
             ("role", json!("sql")),
@@ -212,6 +215,7 @@ mod tests {
         }
         let filter: serde_json::Value = serde_json::from_str(entry["filter"].as_str().expect("text")).expect("JSON");
         assert_eq!(filter["rows_read"], 1000);
+        assert_eq!(filter["server"], "http://db-1:8123");
         assert!(filter["sql"].as_str().expect("text").starts_with("SELECT payload"));
         let columns: Vec<&str> = COLUMNS.split(", ").map(str::trim).collect();
         let fields = entry.as_object().expect("an object");
@@ -225,7 +229,7 @@ mod tests {
                 exception_code,
                 ..look()
             }
-            .entry()
+            .entry("")
             .outcome
         };
         assert_eq!(of(497), Outcome::Refused);
