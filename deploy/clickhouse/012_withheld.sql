@@ -48,7 +48,7 @@ WITH
     max(c.http_status) AS status,
     ['', 'answered', 'accepted', 'refused', 'not_forwarded', 'cancelled', 'upstream_lost', 'aborted', 'unknown'][bitAnd(rank, 15) + 1] AS last_end,
     -- The answer's last frame ended the exchange, and a later end says that it was withheld after all.
-    -- Of an answer in a stream, whose frame ends nothing, the rule of the exchange's end says it.
+    -- Of an answer whose frame ended nothing, since more followed it, the rule of the exchange's end says it.
     (max(c.answer_end) > 0 AND intDiv(rank, 16) > max(c.answer_end)) OR (last_end = 'aborted' AND max(c.rule) = 'answer_withheld') AS is_withheld,
     fromUnixTimestamp64Micro(0, 'UTC') AS never,
     multiIf(reply > 0 AND last_answered > never, last_answered, last_ended > never, last_ended, NULL) AS over

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::Response;
-use tapedeck_schemas::{End, MAX_PART, Part, Sse};
+use tapedeck_schemas::{End, MAX_PART, Part, Rpc, RpcKind, Sse};
 use tapedeck_wire::envelope::{EnvelopeScanner, Limits};
 use tapedeck_wire::events::{LINE_LIMIT, Piece, Splitter};
 
@@ -36,7 +36,8 @@ impl Event {
         }
     }
 
-    /// Records a piece of it; after the last the next event begins. `end`: of the exchange, if nothing follows.
+    /// Records a piece of it; after the last the next event begins. `end`: of the exchange, if nothing follows; it is
+    /// recorded with the piece if that is an answer.
     fn record(
         &mut self,
         piece: Piece,
@@ -64,6 +65,9 @@ impl Event {
             .filter(|event| event.has_data)
             .map(|event| event.scanner.finish().ok());
         let rpc = message.as_ref().map(|envelope| rpc_of_answer(envelope.as_ref(), tape));
+        // Only an answer's frame ends its exchange: whoever reads the end of another one would take that for the answer.
+        let answers = |rpc: &Rpc| matches!(rpc.kind, RpcKind::Response | RpcKind::Error) && rpc.method.is_some();
+        let end = end.filter(|_| rpc.as_ref().is_some_and(answers));
         let payload = (!piece.data.is_empty()).then_some(piece.data);
         let sse = Sse {
             id: piece.id,
@@ -94,8 +98,8 @@ fn joined(comment: Option<String>, other: Option<String>) -> Option<String> {
 /// The stream as it comes, cut into pieces.
 struct Stream {
     splitter: Splitter,
-    /// The piece after the one that was given last, once the stream is over.
-    ahead: Option<Piece>,
+    /// The piece after the one that was given last, once the stream is over. Boxed: a stream that lasts should be small.
+    ahead: Option<Box<Piece>>,
     /// Whether there may be more to read.
     reading: bool,
     /// Whether it broke off.
@@ -139,8 +143,11 @@ impl Stream {
             self.split = piece.is_some();
             return piece.map(|piece| (piece, None));
         }
-        let piece = self.ahead.take().or_else(|| self.splitter.finish());
-        self.ahead = self.splitter.finish();
+        let piece = match self.ahead.take() {
+            Some(ahead) => Some(*ahead),
+            None => self.splitter.finish(),
+        };
+        self.ahead = self.splitter.finish().map(Box::new);
         self.split = self.ahead.is_some();
         let end = (!self.split && !self.lost).then_some(End::Answered);
         piece.map(|piece| (piece, end))
@@ -189,8 +196,12 @@ pub(crate) async fn relay_events(
                 // The end of a short answer is often there, too. Its last event then carries it.
                 if stream.reading && body.is_over() {
                     stream.reading = false;
-                } else if stream.reading && let Some(read) = body.next().now_or_never() {
-                    stream.take(read, tape);
+                } else if stream.reading && exit.is_closed() {
+                    // Whoever reads the connection is let on first: it hands over one piece after the other.
+                    tokio::task::yield_now().await;
+                    if let Some(read) = body.next().now_or_never() {
+                        stream.take(read, tape);
+                    }
                 }
             }
             why = &mut ended => {
@@ -208,7 +219,7 @@ pub(crate) async fn relay_events(
     if stream.lost {
         return Err(Interrupted::UpstreamLost);
     }
-    // Where it was known too late for the last event.
+    // Where the last event was no answer, or it was known too late for it.
     tape.end(End::Answered);
     exit.finish();
     Ok(())

@@ -151,6 +151,14 @@ impl Config {
                 reader.problem(span, format!("`{key}` is of no use without `trusted_proxies`"));
             }
         }
+        let is_said = client_address_header.is_present() || raw.proxy_protocol.is_present();
+        if !trusted_proxies.is_empty() && !is_said {
+            warnings.push(
+                "`trusted_proxies` without `client_address_header`: where a client is, is read from X-Forwarded-For alone; \
+                 if they write Forwarded, say so"
+                    .to_owned(),
+            );
+        }
         let terminates_tls = raw.tls.is_some();
         let tls = raw.tls.and_then(|tls| ServerTls::build(tls, reader));
         if terminates_tls && public_url.as_ref().is_some_and(|url| !url.is_https()) {

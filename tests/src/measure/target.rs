@@ -91,7 +91,12 @@ fn answer(answers: &[(Answer, Bytes)], method: &Method, path: &str) -> Response<
             let asked = Answer::at(path);
             let body = answers.iter().find(|(answer, _)| *answer == asked);
             let body = body.map_or_else(Bytes::new, |(_, body)| body.clone());
-            response(asked.content_type(), Either::Left(Full::new(body)))
+            let body = match asked.is_stream {
+                // Servers do not know how long a stream will be.
+                true => Either::Right(StreamBody::new(Box::pin(stream::iter([chunk(body)])) as Chunks)),
+                false => Either::Left(Full::new(body)),
+            };
+            response(asked.content_type(), body)
         }
     }
 }
