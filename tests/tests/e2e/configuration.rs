@@ -136,7 +136,8 @@ fn every_shipped_example_is_right_but_for_the_secrets_that_it_points_at() -> Res
                     let mut serve = Command::new(&programs.console);
                     serve.args(["serve", "--check", "--config"]).arg(&file);
                     serve
-                        .envs([("CLICKHOUSE_PASSWORD", "secret"), ("CLIENT_SECRET", "secret")])
+                        .envs(["CLICKHOUSE_PASSWORD", "CLIENT_SECRET", "WATCHER_PASSWORD"].map(|name| (name, "secret")))
+                        .env("SESSION_KEY", "a-key-of-a-test-of-thirty-two-bytes-and-more")
                         .output()?
                 }
                 other => panic!("which service reads {other:?}?"),
