@@ -1,5 +1,5 @@
 // One filter: a button that opens the values that there are, with how many sessions have each.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { compact } from "../format";
 import { Icon } from "./icon";
 import { plain } from "./text";
@@ -24,9 +24,12 @@ export function Facet({ name, value, choices, choose, free = true }: FacetProps)
   const [typed, setTyped] = useState("");
   const box = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
+  // Before anybody sees it, so that what is typed at once goes there.
+  useLayoutEffect(() => {
+    if (open) box.current?.querySelector<HTMLElement>("input, button.choice")?.focus();
+  }, [open]);
   useEffect(() => {
     if (!open) return;
-    box.current?.querySelector<HTMLElement>("input, button.choice")?.focus();
     const outside = (event: Event) => {
       if (event.target instanceof Node && !box.current?.contains(event.target)) setOpen(false);
     };
