@@ -161,10 +161,13 @@ impl Taker {
         let sql = "SELECT toUnixTimestamp64Micro(now64(6)) AS now, \
             toInt64(ifNull((SELECT toUnixTimestamp64Micro(max(time)) FROM access_log WHERE role = 'sql' \
             AND JSONExtractString(filter, 'server') = {server:String}), 0)) AS latest";
-        within(
-            self.known
-                .ask(|client| async move { client.query(sql).fetch_one::<Bounds>().await }),
-        )
+        within(self.known.ask(|client| async move {
+            client
+                .query(sql)
+                .param("server", &self.server)
+                .fetch_one::<Bounds>()
+                .await
+        }))
         .await
     }
 
