@@ -12,9 +12,7 @@ use crate::migrate::TopicPlan;
 use crate::publish::Format;
 use crate::retention::Retention;
 
-mod redaction;
-
-pub use redaction::Redaction;
+pub use tapedeck_config::Redaction;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]

@@ -38,6 +38,8 @@ mod errors;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod reader;
+#[cfg(feature = "redaction")]
+mod redaction;
 mod schema_registry;
 mod secret;
 mod section;
@@ -53,6 +55,8 @@ pub use errors::{Errors, Problem};
 #[cfg(feature = "kafka")]
 pub use kafka::{Kafka, Topics};
 pub use reader::{Environment, Reader, read, read_text, read_text_with};
+#[cfg(feature = "redaction")]
+pub use redaction::{Redaction, token_keys};
 pub use schema_registry::SchemaRegistry;
 pub use secret::{SecretError, SecretSource};
 pub use section::{At, Field, Section};

@@ -1,6 +1,11 @@
 //! Tables of the file, and the fields read from them.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt, ops::Range};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    fmt,
+    ops::Range,
+};
 
 use toml::de::{DeTable, DeValue};
 
@@ -18,6 +23,8 @@ pub struct Section<'a> {
     /// The table's own name with its parents', such as `target[1].credential`; empty at the root.
     path: String,
     asked: RefCell<BTreeSet<&'static str>>,
+    /// Whether keys that nobody asked for are mistakes.
+    heeds_others: Cell<bool>,
 }
 
 impl<'a> Section<'a> {
@@ -28,6 +35,7 @@ impl<'a> Section<'a> {
             span: 0..0,
             path: String::new(),
             asked: RefCell::default(),
+            heeds_others: Cell::new(true),
         }
     }
 
@@ -38,6 +46,7 @@ impl<'a> Section<'a> {
             span,
             path,
             asked: RefCell::default(),
+            heeds_others: Cell::new(true),
         }
     }
 
@@ -118,6 +127,11 @@ impl<'a> Section<'a> {
         Some(Node::new(self.reader, self.table.get(key)?, self.name(key)))
     }
 
+    /// Lets keys pass that were not asked for: for programs that read a section of somebody else's file.
+    pub fn leave_others(&self) {
+        self.heeds_others.set(false);
+    }
+
     /// The key with the names of the tables that it stands in.
     fn name(&self, key: &str) -> String {
         if self.path.is_empty() {
@@ -130,6 +144,9 @@ impl<'a> Section<'a> {
 
 impl Drop for Section<'_> {
     fn drop(&mut self) {
+        if !self.heeds_others.get() {
+            return;
+        }
         let asked = self.asked.borrow();
         for (key, _) in self.table {
             let written = key.get_ref().as_ref();

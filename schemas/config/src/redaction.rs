@@ -1,11 +1,12 @@
-//! The `[redaction]` section: packs, policies, keys.
+//! The `[redaction]` section: packs, policies, keys; and `[[…key]]`, wherever keys of tokens are given.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use tapedeck_config::{SecretSource, Section};
 use tapedeck_redact::{Action, Policy, TokenKey};
+
+use crate::{SecretSource, Section};
 
 /// What redaction is made from.
 #[derive(Clone, Debug)]
@@ -38,19 +39,18 @@ impl Default for Redaction {
 }
 
 impl Redaction {
-    /// Reads the section. What is wrong is reported there.
-    pub(super) fn read(section: Option<&Section<'_>>) -> Self {
+    /// Reads the section, or its defaults where there is none. What is wrong is reported there.
+    pub fn read(section: Option<&Section<'_>>) -> Self {
         let defaults = Self::default();
         let Some(section) = section else { return defaults };
-        let keys = section.sections("key");
         let policies = section.sections("policy");
         Self {
             enabled: section.field("enabled").or(defaults.enabled),
             packs: section.field("packs").or(defaults.packs),
             tried: section.field("try").or(defaults.tried),
-            reload: section.field("reload").and_then(super::positive).or(defaults.reload),
+            reload: section.field("reload").and_then(positive).or(defaults.reload),
             policies: policies.iter().map(policy).collect(),
-            keys: keys.iter().filter_map(key).collect(),
+            keys: token_keys(section),
         }
     }
 }
@@ -75,6 +75,18 @@ fn policy(section: &Section<'_>) -> Policy {
         disable: names("disable"),
         actions: actions.collect(),
     }
+}
+
+fn positive(duration: Duration) -> Result<Duration, &'static str> {
+    match duration.is_zero() {
+        true => Err("it must be longer than nothing"),
+        false => Ok(duration),
+    }
+}
+
+/// The keys in a section's `[[key]]`, in the file's order. What is wrong with one is reported, and it is left out.
+pub fn token_keys(section: &Section<'_>) -> Vec<TokenKey> {
+    section.sections("key").iter().filter_map(key).collect()
 }
 
 fn key(section: &Section<'_>) -> Option<TokenKey> {
