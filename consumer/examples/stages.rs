@@ -12,6 +12,7 @@ use tapedeck_consumer::publish::{Told, audit_events};
 use tapedeck_consumer::record::Record;
 use tapedeck_consumer::redaction::{self, Known};
 use tapedeck_consumer::rows::{Columns, Origin, Row, Verdict};
+use tapedeck_consumer::rules::Live;
 use tapedeck_consumer::sessions::{Event, Place, Sessions};
 use tapedeck_consumer::sink::Block;
 use tapedeck_redact::{Config, Redactor};
@@ -166,12 +167,16 @@ fn round(records: &[Vec<u8>], redactor: &Arc<Redactor>) -> Result<Vec<(&'static 
         .collect();
     stage("mask metadata")?;
     let mut sessions = Sessions::new(i64::MAX / 4);
+    let live = Live {
+        redactor: Arc::clone(redactor),
+        tried: None,
+    };
     let budget = Budget::new(256 << 20, Arc::default());
     let mut parts: Parts<Place> = Parts::within(budget.room());
     let mut messages = Vec::with_capacity(FRAMES);
     for (offset, frame) in masked {
         let with = sessions.place(&Event::of(offset, frame.frame()));
-        messages.extend(parts.take(Waiting { offset, frame, with }, redactor));
+        messages.extend(parts.take(Waiting { offset, frame, with }, &live));
     }
     stage("sessions, parts")?;
     let mut rows = Vec::with_capacity(FRAMES);

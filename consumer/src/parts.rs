@@ -7,15 +7,14 @@
 //! truncated: the rows that were not made yet come without a body, but with sizes and commitments. Where there is no room for
 //! what waits ([`Room`]), the bodies of the messages that grow are dropped.
 
-use std::sync::Arc;
-
 use foldhash::{HashMap, HashMapExt as _};
-use tapedeck_redact::{DropReason, Redacted, Redactor, Stream};
+use tapedeck_redact::{DropReason, Finding, Redacted, Stream};
 use tapedeck_schemas::{Direction, Frame};
 use uuid::Uuid;
 
 use crate::budget::{Reserved, Room};
 use crate::redaction::{Body, MaskedFrame, context};
+use crate::rules::Live;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +42,8 @@ pub struct Message<T> {
     pub body: Body,
     /// The rest never came.
     pub truncated: bool,
+    /// What rules that are only tried would do to the parts that came in with it.
+    pub would: Vec<Finding>,
     /// Bytes of the whole message, where the last of these frames is the last part of one that was split; else 0.
     pub size: i64,
 }
@@ -59,13 +60,18 @@ struct Open<T> {
     frames: Vec<Waiting<T>>,
     /// `None` once the body is given up; frames come out as they come in.
     stream: Option<Stream>,
+    /// The same parts on their way through rules that are only tried.
+    tried: Option<Stream>,
+    /// What these would have done so far and nobody was told yet.
+    would: Vec<Finding>,
     /// Time of the latest part, microseconds since 1970.
     last: i64,
 }
 
 impl<T> Open<T> {
     fn held(&self) -> usize {
-        self.stream.as_ref().map_or(0, Stream::held)
+        let held = |stream: &Option<Stream>| stream.as_ref().map_or(0, Stream::held);
+        held(&self.stream) + held(&self.tried)
     }
 
     /// The frames whose bodies the stream has given back.
@@ -75,8 +81,20 @@ impl<T> Open<T> {
             frames,
             body: Body::Redacted(bodies),
             truncated: false,
+            would: std::mem::take(&mut self.would),
             size: 0,
         })
+    }
+
+    /// Shows a part to the rules that are only tried.
+    fn try_on(&mut self, payload: &[u8], is_last: bool) {
+        let Some(mut stream) = self.tried.take() else { return };
+        let mut bodies = stream.push(payload);
+        match is_last {
+            true => bodies.extend(stream.finish()),
+            false => self.tried = Some(stream),
+        }
+        self.would.extend(bodies.iter().flat_map(Redacted::findings).cloned());
     }
 }
 
@@ -124,7 +142,7 @@ impl<T> Parts<T> {
 
     /// Takes the next frame, and gives back what can be made rows of with it, in the order of the first frames. A message keeps
     /// the rules that it began with.
-    pub fn take(&mut self, waiting: Waiting<T>, redactor: &Arc<Redactor>) -> Vec<Message<T>> {
+    pub fn take(&mut self, waiting: Waiting<T>, live: &Live) -> Vec<Message<T>> {
         let frame = waiting.frame.frame();
         self.now = self.now.max(frame.time);
         let place = (frame.exchange_id, frame.direction);
@@ -137,7 +155,7 @@ impl<T> Parts<T> {
         {
             complete.extend(self.truncate(open));
         }
-        complete.extend(self.add(place, waiting, redactor));
+        complete.extend(self.add(place, waiting, live));
         complete
     }
 
@@ -200,7 +218,7 @@ impl<T> Parts<T> {
         given_up
     }
 
-    fn add(&mut self, place: (Uuid, Direction), mut waiting: Waiting<T>, redactor: &Arc<Redactor>) -> Vec<Message<T>> {
+    fn add(&mut self, place: (Uuid, Direction), mut waiting: Waiting<T>, live: &Live) -> Vec<Message<T>> {
         let part = waiting.frame.frame().part;
         let (time, size) = (waiting.frame.frame().time, waiting.frame.frame().payload_size);
         if part.index == 0 && part.last {
@@ -209,6 +227,7 @@ impl<T> Parts<T> {
                 frames: vec![waiting],
                 body: Body::Whole(payload),
                 truncated: false,
+                would: Vec::new(),
                 size: 0,
             }];
         }
@@ -219,7 +238,12 @@ impl<T> Parts<T> {
                 parts: 0,
                 size: 0,
                 frames: Vec::new(),
-                stream: Some(redactor.stream(&context(waiting.frame.frame()))),
+                stream: Some(live.redactor.stream(&context(waiting.frame.frame()))),
+                tried: live
+                    .tried
+                    .as_ref()
+                    .map(|tried| tried.stream(&context(waiting.frame.frame()))),
+                would: Vec::new(),
                 last: time,
             },
             // A part whose predecessor is missing: its message cannot be looked at whole.
@@ -229,6 +253,7 @@ impl<T> Parts<T> {
                     frames: vec![waiting],
                     body: Body::Withheld(DropReason::Incomplete),
                     truncated: true,
+                    would: Vec::new(),
                     size: 0,
                 });
                 return lost;
@@ -241,14 +266,18 @@ impl<T> Parts<T> {
         open.size = open.size.saturating_add(size);
         open.last = open.last.max(time);
         open.frames.push(waiting);
-        let fits = self.room.resize(self.bytes + open.held() + payload.len());
+        // Each of the streams holds it.
+        let coming = payload.len() * (1 + usize::from(open.tried.is_some()));
+        let fits = self.room.resize(self.bytes + open.held() + coming);
         let mut bodies = match &mut open.stream {
             Some(stream) if fits => stream.push(payload),
             _ => Vec::new(),
         };
         if !fits && let Some(stream) = open.stream.take() {
             bodies.extend(stream.give_up(DropReason::TooLarge));
+            open.tried = None;
         }
+        open.try_on(payload, part.last);
         if part.last
             && let Some(stream) = open.stream.take()
         {
@@ -278,6 +307,7 @@ impl<T> Parts<T> {
             frames: open.frames,
             body: Body::Withheld(DropReason::Incomplete),
             truncated: true,
+            would: open.would,
             size: 0,
         })
     }

@@ -11,11 +11,12 @@ use tapedeck_schemas::{Commitments, Counters, Direction, Frame, Payload, Salt, S
 
 mod erase;
 mod known;
+mod masks;
 #[cfg(test)]
 mod tests;
 
 pub use known::Known;
-use known::Place;
+use masks::{Masks, add, note};
 
 /// What became of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,18 +175,7 @@ pub fn mask(frame: impl Into<Box<Frame>>, redactor: &Redactor, known: &mut Known
     }
     // Rules and keys are those of the tenant and the target, which no rule masks.
     let (tenant, target) = (std::mem::take(&mut frame.tenant), std::mem::take(&mut frame.target));
-    let mut masks = Masks {
-        redactor,
-        known: known.of(&tenant, &target),
-        context: Context {
-            tenant: &tenant,
-            target: &target,
-            content: Content::Text,
-            ..Context::default()
-        },
-        rules: Vec::new(),
-        tokens: Vec::new(),
-    };
+    let mut masks = Masks::new(redactor, known, &tenant, &target);
     let mut metadata_masked = false;
     if let Some(principal) = &mut frame.principal {
         // Decoded a moment ago and held by nobody else: nothing is cloned.
@@ -202,7 +192,7 @@ pub fn mask(frame: impl Into<Box<Frame>>, redactor: &Redactor, known: &mut Known
     if let Some(rpc) = &mut frame.rpc {
         metadata_masked |= masks.mask_all(&mut rpc.name);
         direct_masked |= masks.mask(&mut rpc.method);
-        direct_masked |= masks.mask(&mut rpc.id);
+        direct_masked |= masks.mask_id(&mut rpc.id);
     }
     if let Some(sse) = &mut frame.sse {
         metadata_masked |= masks.mask(&mut sse.id);
@@ -222,87 +212,12 @@ pub fn mask(frame: impl Into<Box<Frame>>, redactor: &Redactor, known: &mut Known
     }
 }
 
-/// A text of a frame as [`mask`] leaves it where it correlates frames, such as a JSON-RPC id.
-pub fn mask_text(text: &str, frame: &Frame, redactor: &Redactor, known: &mut Known) -> String {
-    let mut masks = Masks {
-        redactor,
-        known: known.of(&frame.tenant, &frame.target),
-        context: Context {
-            tenant: &frame.tenant,
-            target: &frame.target,
-            content: Content::Text,
-            ..Context::default()
-        },
-        rules: Vec::new(),
-        tokens: Vec::new(),
-    };
-    let mut text = Some(text.to_owned());
-    masks.mask(&mut text);
-    text.unwrap_or_default()
-}
-
-struct Masks<'a> {
-    redactor: &'a Redactor,
-    known: &'a mut Place,
-    context: Context<'a>,
-    rules: Vec<Arc<str>>,
-    tokens: Vec<String>,
-}
-
-impl Masks<'_> {
-    /// Masks what a client or target chose to say, by all rules, personal data too: a resource's URI may name a person.
-    fn mask_all(&mut self, text: &mut Option<String>) -> bool {
-        let Some(original) = text.as_deref() else { return false };
-        if self.known.all.contains(original) {
-            return false;
-        }
-        let redacted = self.redactor.redact(original.as_bytes(), &self.context);
-        if redacted.outcome() == Outcome::Unchanged {
-            self.known.all.insert(original);
-            return false;
-        }
-        note(&mut self.rules, redacted.findings());
-        add(&mut self.tokens, redacted.tokens());
-        // Nothing is left of what could not be redacted, and masks are text.
-        let masked = String::from_utf8_lossy(redacted.body().unwrap_or_default()).into_owned();
-        *text = Some(masked);
-        true
-    }
-
-    /// Masks the credentials in a text in place; true if it changed. Who the caller is stays, and so does what
-    /// correlates. Short numbers, most JSON-RPC ids, are left alone without a look.
-    fn mask(&mut self, text: &mut Option<String>) -> bool {
-        let Some(original) = text.as_deref() else { return false };
-        if original.len() < 8 || self.known.credentials.contains(original) {
-            return false;
-        }
-        let redacted = self.redactor.redact_text(original, &self.context);
-        if redacted.outcome() == Outcome::Unchanged {
-            self.known.credentials.insert(original);
-            return false;
-        }
-        note(&mut self.rules, redacted.findings());
-        add(&mut self.tokens, redacted.tokens());
-        let masked = redacted.text().unwrap_or_default().to_owned();
-        *text = Some(masked);
-        true
-    }
-}
-
-fn note(rules: &mut Vec<Arc<str>>, findings: &[Finding]) {
-    for finding in findings {
-        if !rules.contains(&finding.rule) {
-            rules.push(Arc::clone(&finding.rule));
-        }
-    }
-}
-
-fn add(tokens: &mut Vec<String>, more: &[String]) {
-    for token in more {
-        if !tokens.contains(token) {
-            tokens.push(token.clone());
-        }
-    }
+/// A JSON-RPC id as [`mask`] leaves it: it correlates frames.
+pub fn mask_id(id: &str, frame: &Frame, redactor: &Redactor, known: &mut Known) -> String {
+    let mut masks = Masks::new(redactor, known, &frame.tenant, &frame.target);
+    let mut id = Some(id.to_owned());
+    masks.mask_id(&mut id);
+    id.unwrap_or_default()
 }
 
 /// The payload of a message.

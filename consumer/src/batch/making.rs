@@ -1,5 +1,6 @@
 //! From messages to rows.
 
+use tapedeck_redact::Finding;
 use tapedeck_schemas::{DeadLetter, Payload};
 
 use super::{Known, Loader};
@@ -40,7 +41,7 @@ impl Loader {
                         continue;
                     }
                     let waiting = Waiting { offset, frame, with };
-                    for message in self.state.parts.take(waiting, &self.live.redactor) {
+                    for message in self.state.parts.take(waiting, &self.live) {
                         self.finish(message, &mut rows);
                     }
                 }
@@ -68,6 +69,7 @@ impl Loader {
             known.push((waiting.offset, waiting.with));
             frames.push(waiting.frame);
         }
+        self.would(&message.would);
         if let (Body::Whole(payload), Some(frame)) = (&message.body, frames.first()) {
             self.try_rules(frame, payload.as_ref());
         }
@@ -111,13 +113,18 @@ impl Loader {
         }
     }
 
-    /// Counts what rules that are only tried would do to a message that came in one frame.
+    /// Counts what rules that are only tried would do to a message that came in one frame; of others it is told with their
+    /// parts.
     fn try_rules(&self, frame: &MaskedFrame, payload: Option<&Payload>) {
         if let (Some(tried), Some(payload)) = (&self.live.tried, payload) {
             let redacted = tried.redact(&payload.0, &redaction::context(frame.frame()));
-            for finding in redacted.findings() {
-                self.metrics.would(&finding.rule, finding.action, finding.count);
-            }
+            self.would(redacted.findings());
+        }
+    }
+
+    fn would(&self, findings: &[Finding]) {
+        for finding in findings {
+            self.metrics.would(&finding.rule, finding.action, finding.count);
         }
     }
 

@@ -128,7 +128,7 @@ impl Loader {
     pub(super) async fn look_up_calls(&mut self, fresh: &[(Record, Verdict)], start: i64) -> Result<Calls, Stop> {
         let frames = || fresh.iter().filter_map(|(record, _)| record.content.as_deref().ok());
         let (redactor, known) = (&self.live.redactor, &mut self.state.clean);
-        let mut calls = Calls::of(frames(), |id, frame| redaction::mask_text(id, frame, redactor, known));
+        let mut calls = Calls::of(frames(), |id, frame| redaction::mask_id(id, frame, redactor, known));
         if calls.sought().is_empty() {
             return Ok(calls);
         }

@@ -153,6 +153,7 @@ impl Loader {
                 false => Body::Withheld(DropReason::Incomplete),
             },
             truncated: !is_whole,
+            would: Vec::new(),
             size: 0,
         };
         let mut rows = Vec::with_capacity(1);

@@ -1,8 +1,8 @@
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use tapedeck_redact::{Config, Outcome};
+use tapedeck_redact::{Config, Outcome, Pack, Redactor};
 use tapedeck_schemas::{Chain, End, Kind, Part};
 
 use super::*;
@@ -14,6 +14,14 @@ fn redactor() -> &'static Arc<Redactor> {
     static REDACTOR: LazyLock<Arc<Redactor>> =
         LazyLock::new(|| Arc::new(Redactor::new(Config::default()).expect("the built-in rules are right")));
     &REDACTOR
+}
+
+fn live() -> &'static Live {
+    static LIVE: LazyLock<Live> = LazyLock::new(|| Live {
+        redactor: Arc::clone(redactor()),
+        tried: None,
+    });
+    &LIVE
 }
 
 /// A part of the answer of an exchange.
@@ -64,7 +72,7 @@ fn bytes(message: &Message<()>) -> Vec<Vec<u8>> {
 
 impl Parts<()> {
     fn put(&mut self, waiting: Waiting<()>) -> Vec<Message<()>> {
-        self.take(waiting, redactor())
+        self.take(waiting, live())
     }
 }
 
@@ -194,4 +202,41 @@ proptest! {
         prop_assert_eq!(found, expected);
         prop_assert!(parts.is_empty() && parts.bytes == 0);
     }
+}
+
+#[test]
+fn rules_that_are_only_tried_see_messages_in_parts_and_change_nothing() {
+    let pack = Pack {
+        name: "tried".to_owned(),
+        toml: "[[rule]]\nid = \"badge\"\nclass = \"personal\"\ndescription = \"A badge.\"\nkeywords = [\"badge\"]\ncontext = 20\n\
+               pattern = '\\b[0-9]{5}\\b'\nmasks = [[\"badge 12345\", \"badge ‹redacted:badge›\"]]\nkeeps = [\"12345\"]\n"
+            .to_owned(),
+    };
+    let config = Config {
+        packs: vec![pack],
+        ..Config::default()
+    };
+    let live = Live {
+        redactor: Arc::clone(redactor()),
+        tried: Some(Arc::new(Redactor::new(config).expect("the pack is sound"))),
+    };
+    // The second badge is cut by the end of the first part.
+    let halves: [&[u8]; 2] = [br#"["badge 12345","badge 5"#, br#"4321"]"#];
+    let mut parts = parts();
+    let mut messages = parts.take(part(1, 1, piece(0, false), halves[0], 0), &live);
+    messages.extend(parts.take(part(2, 1, piece(1, true), halves[1], 0), &live));
+    let would: u32 = messages
+        .iter()
+        .flat_map(|message| &message.would)
+        .map(|finding| finding.count)
+        .sum();
+    assert!(would >= 2, "{would}");
+    assert!(
+        messages
+            .iter()
+            .flat_map(|message| &message.would)
+            .all(|finding| &*finding.rule == "badge")
+    );
+    let kept: Vec<u8> = messages.iter().flat_map(bytes).flatten().collect();
+    assert_eq!(kept, halves.concat());
 }

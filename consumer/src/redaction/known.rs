@@ -14,7 +14,7 @@ const PLACES: usize = 64;
 /// Short texts that the rules have left alone, each kind under rules of its own: nearly every frame repeats the user agent,
 /// method, tool and content type of the one before.
 ///
-/// Holds nothing secret: what was masked is not remembered. Valid for one redactor. Bounded to 2 MiB.
+/// Holds nothing secret: what was masked is not remembered. Valid for one redactor. Bounded to 3 MiB.
 #[derive(Debug, Default)]
 pub struct Known {
     /// By tenant and, within it, by target, on which rules depend. Invariant: no tenant is without a target.
@@ -46,6 +46,8 @@ pub(super) struct Place {
     pub(super) all: Texts,
     /// Looked at for credentials.
     pub(super) credentials: Texts,
+    /// JSON-RPC ids, as JSON text.
+    pub(super) ids: Texts,
 }
 
 #[derive(Debug, Default)]

@@ -124,6 +124,30 @@ fn a_credential_in_a_field_that_the_hash_covers_is_masked_and_marked() {
 }
 
 #[test]
+fn a_credential_in_an_id_reads_as_in_the_body_however_it_is_spelled() {
+    let spelled: String = TOKEN.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    for id in [format!("\"{TOKEN}\""), format!("\"{spelled}\"")] {
+        let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}");
+        let frame = recorded(Some(&body), |frame| {
+            frame.rpc = Some(Rpc {
+                kind: RpcKind::Response,
+                id: Some(id.clone()),
+                ..Rpc::default()
+            });
+        });
+        let mut masked = mask(frame, redactor(), &mut Known::default());
+        let payload = masked.take_payload();
+        let clean = clean_whole(masked, payload.as_ref(), redactor());
+        let rpc = clean.frame().rpc.as_ref().expect("it is still a response");
+        let left = rpc.id.as_deref().expect("masked, not removed");
+        assert!(left.contains("redacted:"), "{left}");
+        let body = String::from_utf8_lossy(clean.body().expect("kept"));
+        assert!(body.contains(&format!("\"id\":{left},")), "{left} is not in {body}");
+        assert_eq!(mask_id(&id, clean.frame(), redactor(), &mut Known::default()), left);
+    }
+}
+
+#[test]
 fn what_was_masked_once_is_masked_each_time_and_what_was_clean_stays_clean() {
     let mut known = Known::default();
     let (redactor, secret) = (redactor(), format!("curl {TOKEN}"));
