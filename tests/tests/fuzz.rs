@@ -8,7 +8,14 @@ use tapedeck_dev::process::Launch;
 use tapedeck_dev::progress::Quiet;
 
 const CARGO_FUZZ: &str = "0.13.2";
-const TARGETS: [&str; 5] = ["envelope", "sse_splitter", "frame_decode", "redact", "redact_stream"];
+const TARGETS: [&str; 6] = [
+    "envelope",
+    "sse_splitter",
+    "frame_decode",
+    "redact",
+    "redact_json",
+    "redact_stream",
+];
 /// Longer than an instrumented build takes on a slow machine.
 const BUILD: Duration = Duration::from_secs(30 * 60);
 

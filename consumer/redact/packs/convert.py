@@ -40,6 +40,7 @@ TARGET = os.path.join(HERE, "secrets.toml")
 # Not converted, and why.
 SKIPPED = {
     "pkcs12-file": "about file names",
+    "bittrex-secret-key": "bittrex-access-key, which has the same pattern",
     "generic-api-key": "assigned-secret in credentials.toml",
     "generic-password": "assigned-secret in credentials.toml",
     "generic-username": "opens nothing",
@@ -49,6 +50,15 @@ SKIPPED = {
     "jwt-base64": "found by decoding",
     "curl-auth-user": "url-userinfo and basic-credentials in credentials.toml",
     "curl-auth-header": "authorization in credentials.toml",
+}
+# Patterns that find a part of the secret and leave the rest, or what another rule finds.
+CORRECTED = {
+    # Thirty are alibaba-secret-key.
+    "alibaba-sts-access-key-secret": lambda regex: regex.replace("{30,64}", "{31,64}"),
+    # What follows these words is the key: a presigned request in base64.
+    "aws-amazon-bedrock-api-key-short-lived": lambda regex: regex + "[A-Za-z0-9+/=_-]{40,}",
+    # A group that repeats is not the secret.
+    "microsoft-teams-webhook": lambda regex: regex.replace("([", "(?:["),
 }
 # Rules that others need beside them, and that find no secret themselves.
 NAMES = re.compile(r"-id(?:$|[.-])|domain|url|host|endpoint|user|email|region|-name|project|subdomain|organi[sz]ation")
@@ -208,6 +218,8 @@ def convert(rule):
         return None, SKIPPED[rule["id"]]
     if rule.get("skipReport") and NAMES.search(rule["id"]):
         return None, "a name or an address that another rule needs beside it; it opens nothing"
+    if rule["id"] in CORRECTED:
+        rule = rule | {"regex": CORRECTED[rule["id"]](rule["regex"])}
     least = least_entropy(rule)
     made = example(rule, least)
     if not made:
