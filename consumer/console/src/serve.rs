@@ -14,6 +14,7 @@ mod sql_looks;
 mod store;
 mod time;
 mod timing;
+mod values;
 mod web;
 
 use std::net::SocketAddr;
@@ -28,10 +29,12 @@ use config::Config;
 use edge::Strangers;
 use identity::{BrowserSessions, Provider, Seals, SignIns};
 use store::Store;
+use values::Values;
 
-pub(crate) use api::{FRAME_COLUMNS, Frame, FramePage, Hit, Page, SESSION_COLUMNS, Session, start_of};
+pub(crate) use api::{FRAME_COLUMNS, Frame, FramePage, Hit, Holder, Page, SESSION_COLUMNS, Session, start_of};
 pub use identity::ClientError;
 pub(crate) use listen::serve as listen;
+pub use values::ValuesError;
 
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,9 @@ pub enum ServeError {
     /// No HTTP client for the identity provider.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Values cannot be searched for.
+    #[error("[tokens]: {0}")]
+    Values(#[from] ValuesError),
 }
 
 /// What every request needs.
@@ -65,6 +71,7 @@ struct Console {
     provider: Provider,
     sessions: BrowserSessions,
     sign_ins: SignIns,
+    values: Option<Values>,
 }
 
 /// Serves until `shutdown`, then finishes the answers that are under way. Neither ClickHouse nor the identity provider
@@ -82,7 +89,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Serv
 /// [`run`] on a listener that is there already.
 ///
 /// # Errors
-/// When TLS or a client for the identity provider cannot be set up.
+/// When TLS or a client for the identity provider cannot be set up, or packs are wrong.
 pub async fn run_on(listener: TcpListener, config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
     let acceptor = config.tls.as_ref().map(listen::acceptor).transpose()?;
     if config.session_keys.is_random() {
@@ -98,6 +105,7 @@ pub async fn run_on(listener: TcpListener, config: Config, shutdown: Cancellatio
         provider: Provider::new(config.issuer.clone(), &config.public_url)?,
         sessions: BrowserSessions::new(&config, seals.clone())?,
         sign_ins: SignIns::new(seals),
+        values: config.tokens.as_ref().map(Values::new).transpose()?,
         config,
     });
     let looks = console.config.query_log.clone();

@@ -1,5 +1,7 @@
 //! What the pages are served by: a deck that records, and `tapedeck serve` over TLS before its database.
 
+use std::fs;
+
 use serde_json::json;
 use tapedeck_dev::services::{Console, ConsoleOptions};
 use tapedeck_dev::{chromium, progress};
@@ -32,6 +34,8 @@ impl Stage {
         ];
         let deck = Deck::start(parts, targets).await?;
         let browser = chromium::Browser::open(parts.site().folder, &progress::Quiet).await?;
+        let tokens = parts.site().run.room("tokens")?.join("secret");
+        fs::write(&tokens, "a secret of thirty-two bytes, and more")?;
         let options = ConsoleOptions {
             port: None,
             database: deck.database.clone(),
@@ -43,7 +47,10 @@ impl Stage {
                 "auditor": [{ "groups": "auditors", "tenants": "default" }],
             }),
             // Several tests are one user at once.
-            more: json!({ "limits": { "queries_per_user": 24, "streams_per_user": 24 } }),
+            more: json!({
+                "limits": { "queries_per_user": 24, "streams_per_user": 24 },
+                "tokens": { "key": [{ "id": "web", "secret": { "file": tokens } }] },
+            }),
         };
         let console = Console::start(&options, parts.site()).await?;
         Ok(Self {

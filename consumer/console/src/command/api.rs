@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use http::StatusCode;
-use http::header::ACCEPT;
-use reqwest::{Client, ClientBuilder, Response, redirect};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, redirect};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tapedeck_asker::issuer::{is_secure, native_roots, with_causes};
 use tokio::sync::Mutex;
 use url::Url;
@@ -99,15 +100,13 @@ impl Api {
         query: &[(&'static str, String)],
         accept: &str,
     ) -> anyhow::Result<Response> {
-        let url = self.server.join(path)?;
+        let request = self.http.get(self.server.join(path)?).query(query);
+        self.answer(request.header(ACCEPT, accept)).await
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let token = self.token().await?;
-        let request = self
-            .http
-            .get(url)
-            .query(query)
-            .bearer_auth(token)
-            .header(ACCEPT, accept);
-        let response = match request.send().await {
+        let response = match request.bearer_auth(token).send().await {
             Ok(response) => response,
             Err(error) => bail!("{} does not answer: {}", self.server, with_causes(&error.without_url())),
         };
@@ -126,7 +125,10 @@ impl Api {
         path: &str,
         query: &[(&'static str, String)],
     ) -> anyhow::Result<T> {
-        let response = self.get(path, query, "application/json").await?;
+        self.whole(self.get(path, query, "application/json").await?).await
+    }
+
+    async fn whole<T: DeserializeOwned>(&self, response: Response) -> anyhow::Result<T> {
         let body = response
             .bytes()
             .await
@@ -160,6 +162,41 @@ impl Api {
                 None => return Ok(()),
                 next => cursor = next,
             }
+        }
+        Ok(())
+    }
+
+    /// As [`Api::list`], where the question is too delicate for an address: it is sent as a JSON body.
+    ///
+    /// # Errors
+    /// Those of the console, and of `each`.
+    pub(super) async fn list_asked<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        mut question: Map<String, Value>,
+        limit: u32,
+        page: u32,
+        mut each: impl FnMut(T) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut left = limit;
+        while left > 0 {
+            question.insert("limit".to_owned(), left.min(page).into());
+            let request = self
+                .http
+                .post(self.server.join(path)?)
+                .header(ACCEPT, "application/json");
+            let request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(serde_json::to_string(&question)?);
+            let page: Page<T> = self.whole(self.answer(request).await?).await?;
+            for item in page.items.into_iter().take(left as usize) {
+                each(item)?;
+                left -= 1;
+            }
+            match page.next {
+                None => return Ok(()),
+                Some(next) => question.insert("cursor".to_owned(), next.into()),
+            };
         }
         Ok(())
     }

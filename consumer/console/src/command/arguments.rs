@@ -95,7 +95,7 @@ pub(super) enum Command {
     Deadletters(direct::DeadLetters),
     /// Show what happens now: in one session, or which sessions go on.
     Tail(Tail),
-    /// Find text in what was said: in the sessions of the last seven days, unless --since says otherwise.
+    /// Find text in what was said, in the last seven days unless --since says otherwise; or a value that a token stands for.
     Find(Find),
     /// Write recordings to a file, with a manifest beside it.
     Export(Export),
@@ -195,7 +195,15 @@ pub(super) struct Sessions {
 #[derive(Debug, Args)]
 pub(super) struct Find {
     /// The text, upper and lower case alike.
-    pub(super) text: String,
+    #[arg(required_unless_present = "value")]
+    pub(super) text: Option<String>,
+    /// Instead of a text, a value that was replaced by a token: a card's number, an e-mail address. `-` reads it from standard
+    /// input, where no list of processes shows it. For auditors of the tenant.
+    #[arg(long, value_name = "VALUE", conflicts_with_all = ["text", "session", "tool"], allow_hyphen_values = true)]
+    pub(super) value: Option<String>,
+    /// In recordings of this tenant only.
+    #[arg(long, requires = "value", conflicts_with = "text")]
+    pub(super) tenant: Option<String>,
     /// In this session only.
     #[arg(long, value_name = "SESSION")]
     pub(super) session: Option<Uuid>,
@@ -368,6 +376,15 @@ mod tests {
         assert!(Arguments::try_parse_from(["tapedeck", "replay", id, "--speed", "0"]).is_err());
         assert!(Arguments::try_parse_from(["tapedeck", "replay", id, "--speed", "8"]).is_ok());
         assert!(Arguments::try_parse_from(["tapedeck", "replay", "not-an-id"]).is_err());
+    }
+
+    #[test]
+    fn a_text_or_a_value_is_found_and_not_both() {
+        assert!(Arguments::try_parse_from(["tapedeck", "find", "hello"]).is_ok());
+        assert!(Arguments::try_parse_from(["tapedeck", "find", "--value", "-", "--tenant", "acme"]).is_ok());
+        assert!(Arguments::try_parse_from(["tapedeck", "find"]).is_err());
+        assert!(Arguments::try_parse_from(["tapedeck", "find", "hello", "--value", "x"]).is_err());
+        assert!(Arguments::try_parse_from(["tapedeck", "find", "hello", "--tenant", "acme"]).is_err());
     }
 
     #[test]

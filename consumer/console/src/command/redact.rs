@@ -1,16 +1,22 @@
-//! `tapedeck redact`: what the built-in rules would do to a text, and a pack's own examples.
+//! `tapedeck redact`: what the rules would do to a text, and a pack's own examples.
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Read as _, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
-use tapedeck_redact::{Config, Content, Context, Mark, Pack, Redactor};
+use tapedeck_config::Redaction;
+use tapedeck_redact::{Config, Content, Context, Mark, Outcome, Pack, Redacted, Redactor};
 
+use super::failure::Failure;
 use crate::text;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 20;
 
 /// What to redact, and what to show of it.
 #[derive(Debug, Args)]
@@ -27,8 +33,20 @@ pub(crate) struct What {
     /// A pack to use beside the built-in ones.
     #[arg(long, value_name = "PACK")]
     pack: Vec<PathBuf>,
+    /// A consumer's configuration: its packs, policies and keys are used.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// As if this tenant's client had said it: for policies and tokens.
+    #[arg(long, default_value = "")]
+    tenant: String,
+    /// As if it had been said to this target: for policies.
+    #[arg(long, default_value = "")]
+    target: String,
+    /// As if it were about this tool, prompt or resource: for policies.
+    #[arg(long)]
+    tool: Option<String>,
     /// Run the examples of a pack, and nothing else.
-    #[arg(long, value_name = "PACK", conflicts_with_all = ["files", "explain", "json", "pack"])]
+    #[arg(long, value_name = "PACK", conflicts_with_all = ["files", "explain", "json", "pack", "config", "tenant", "target", "tool"])]
     test: Option<PathBuf>,
 }
 
@@ -37,30 +55,93 @@ pub(crate) fn run(what: &What, out: &mut impl Write) -> anyhow::Result<ExitCode>
     if let Some(path) = &what.test {
         return test(&pack(path)?, out);
     }
-    let mut config = Config::default();
-    for path in &what.pack {
-        config.packs.push(pack(path)?);
-    }
-    let redactor = Redactor::new(config)?;
+    let config = config(what)?;
+    let redactor = Arc::new(Redactor::new(config)?);
     let stdin = [PathBuf::from("-")];
     let files = if what.files.is_empty() { &stdin[..] } else { &what.files };
     let mut code = ExitCode::SUCCESS;
     for file in files {
-        let bytes = read(file)?;
-        if !show(what, &redactor, file, &bytes, out)? {
+        let is_kept = match what.explain || what.json {
+            true => show(what, &redactor, file, &read(file)?, out)?,
+            false => filter(what, &redactor, file, out)?,
+        };
+        if !is_kept {
             code = ExitCode::FAILURE;
         }
     }
     Ok(code)
 }
 
-/// False if the file would be dropped.
-fn show(what: &What, redactor: &Redactor, file: &Path, bytes: &[u8], out: &mut impl Write) -> anyhow::Result<bool> {
-    let context = Context {
+/// Writes what is left of a file of any size, as it is read. False if some of it is dropped.
+fn filter(what: &What, redactor: &Arc<Redactor>, file: &Path, out: &mut impl Write) -> anyhow::Result<bool> {
+    let mut source: Box<dyn Read> = match is_stdin(file) {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?),
+    };
+    let mut stream = redactor.stream(&context(what));
+    let mut dropped = None;
+    let mut write = |bodies: Vec<Redacted<'static>>| -> io::Result<()> {
+        for body in bodies {
+            match body.outcome() {
+                Outcome::Dropped(reason) => dropped = Some(reason),
+                _ => out.write_all(body.body().unwrap_or_default())?,
+            }
+        }
+        Ok(())
+    };
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match source.read(&mut chunk)? {
+            0 => break,
+            length => write(stream.push(&chunk[..length]))?,
+        }
+    }
+    write(stream.finish())?;
+    match dropped {
+        None => Ok(true),
+        Some(reason) => {
+            writeln!(io::stderr(), "tapedeck: {}: dropped: {reason}", file.display())?;
+            Ok(false)
+        }
+    }
+}
+
+/// What the rules are told of a file.
+fn context(what: &What) -> Context<'_> {
+    Context {
+        tenant: &what.tenant,
+        target: &what.target,
+        name: what.tool.as_deref(),
         content: Content::Text,
         ..Context::default()
-    };
-    let marks = match redactor.marks(bytes, &context) {
+    }
+}
+
+/// The built-in packs, and those of the command line and of the consumer, with the consumer's policies and keys.
+fn config(what: &What) -> anyhow::Result<Config> {
+    let mut config = Config::default();
+    if let Some(path) = &what.config {
+        let settings = tapedeck_config::read(path, |root| {
+            // The rest of the file is the consumer's business.
+            root.leave_others();
+            Some(Redaction::read(root.section("redaction").as_ref()))
+        });
+        let settings = settings.map_err(|errors| Failure::Usage(errors.to_string()))?;
+        for path in &settings.packs {
+            config.packs.push(pack(path)?);
+        }
+        config.enabled = settings.enabled;
+        (config.policies, config.keys) = (settings.policies, settings.keys);
+    }
+    for path in &what.pack {
+        config.packs.push(pack(path)?);
+    }
+    Ok(config)
+}
+
+/// False if the file would be dropped.
+fn show(what: &What, redactor: &Redactor, file: &Path, bytes: &[u8], out: &mut impl Write) -> anyhow::Result<bool> {
+    let marks = match redactor.marks(bytes, &context(what)) {
         Ok(marks) => marks,
         Err(reason) => {
             writeln!(io::stderr(), "tapedeck: {}: dropped: {reason}", file.display())?;
@@ -75,11 +156,10 @@ fn show(what: &What, redactor: &Redactor, file: &Path, bytes: &[u8], out: &mut i
             });
             writeln!(out, "{finding}")?;
         }
-    } else if what.explain {
-        explain(bytes, &marks, io::stdout().is_terminal(), out)?;
     } else {
-        let redacted = redactor.redact(bytes, &context);
-        out.write_all(redacted.body().unwrap_or_default())?;
+        // https://no-color.org
+        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        explain(bytes, &marks, colour, out)?;
     }
     Ok(true)
 }
@@ -146,8 +226,12 @@ fn pack(path: &Path) -> anyhow::Result<Pack> {
     Ok(Pack { name, toml })
 }
 
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    if path == Path::new("-") {
+    if is_stdin(path) {
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes)?;
         return Ok(bytes);
@@ -156,28 +240,4 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{explain, head};
-    use tapedeck_redact::{Config, Content, Context, Redactor};
-
-    #[test]
-    fn an_explanation_has_line_finding_rule_and_replacement() {
-        let redactor = Redactor::new(Config::default()).expect("the built-in packs are sound");
-        let text = b"first\nmail bob@example.com now\n";
-        let context = Context {
-            content: Content::Text,
-            ..Context::default()
-        };
-        let marks = redactor.marks(text, &context).expect("it is not dropped");
-        let mut out = Vec::new();
-        explain(text, &marks, false, &mut out).expect("memory takes it");
-        let shown = String::from_utf8(out).expect("it is text");
-        assert!(shown.starts_with("2: mail bob@example.com now\n    email: "), "{shown}");
-        assert!(shown.ends_with("→ ‹redacted:email›\n"), "{shown}");
-    }
-
-    #[test]
-    fn what_is_shown_cannot_move_the_cursor() {
-        assert!(!head(b"a\x1b[2Jb", 10).contains('\x1b'));
-    }
-}
+mod tests;

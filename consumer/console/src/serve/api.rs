@@ -18,6 +18,7 @@ mod search;
 mod session_filter;
 mod sessions;
 mod statistics;
+mod values;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub(crate) use page::Page;
 pub(super) use pages::{Described, pages};
 pub(crate) use search::Hit;
 pub(crate) use sessions::{COLUMNS as SESSION_COLUMNS, Session};
+pub(crate) use values::Holder;
 
 /// Cancelled when the server ends: live streams must not keep it.
 #[derive(Clone, Debug)]
@@ -102,6 +104,7 @@ fn described() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(live::sessions))
         .routes(routes!(calls::list))
         .routes(routes!(search::search))
+        .routes(routes!(values::find))
         .routes(routes!(facets::facets))
         .routes(routes!(statistics::statistics))
         .routes(routes!(access::list))

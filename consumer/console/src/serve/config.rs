@@ -6,6 +6,7 @@ mod public_url;
 mod query_log;
 mod roles;
 mod tls;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub use public_url::PublicUrl;
 pub use query_log::QueryLog;
 pub use roles::{Auditor, Roles};
 pub use tls::Tls;
+pub use tokens::Tokens;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct Config {
     pub issuer: Issuer,
     /// What their groups are worth.
     pub roles: Roles,
+    /// What tokens are made with; without it, no value can be searched for.
+    pub tokens: Option<Tokens>,
     /// What one query and one user may cost.
     pub limits: Limits,
 }
@@ -91,6 +95,9 @@ impl Config {
         let roles = root.required_section("roles", "which groups may see what");
         let roles = roles.and_then(|section| Roles::read(&section));
         let limits = Limits::read(root.section("limits").as_ref());
+        let tokens = root.section("tokens");
+        let has_tokens = tokens.is_some();
+        let tokens = tokens.and_then(|section| Tokens::read(&section));
         let tls = match has_tls {
             true => Some(tls?),
             false => None,
@@ -98,6 +105,10 @@ impl Config {
         let query_log = match query_log {
             Some(read) => Some(read?),
             None => None,
+        };
+        let tokens = match has_tokens {
+            true => Some(tokens?),
+            false => None,
         };
         Some(Self {
             listen: listen?,
@@ -111,6 +122,7 @@ impl Config {
             query_log,
             issuer: issuer?,
             roles: roles?,
+            tokens,
             limits,
         })
     }
@@ -147,7 +159,7 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
         let text = "listen = 1\nclient_address_header = \"Forwarded\"\npublic_url = \"http://console.example\"\nlisten_admin = 1\n[clickhouse]\n[issuer]\n\
-                    url = \"http://login.example\"\n[roles]\n[[roles.auditor]]\ngroups = \"a\"\n[limits]\nqueries_per_user = 0\n";
+                    url = \"http://login.example\"\n[roles]\n[[roles.auditor]]\ngroups = \"a\"\n[limits]\nqueries_per_user = 0\n[tokens]\n";
         let errors = tapedeck_config::read_text("c.toml", text, Config::build).expect_err("it is wrong");
         let said = errors.to_string();
         for expected in [
@@ -161,6 +173,7 @@ mod tests {
             "issuer.client_id",
             "roles.auditor[0].tenants",
             "limits.queries_per_user",
+            "[[tokens.key]]",
         ] {
             assert!(said.contains(expected), "{expected} is not in:\n{said}");
         }

@@ -49,6 +49,15 @@ enum Sight {
     },
 }
 
+/// Tenants whose recordings a user may see whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tenants {
+    /// Whichever there are.
+    All,
+    /// These; at least one.
+    Named(Vec<String>),
+}
+
 /// Proof that the user is an administrator: for what belongs to no tenant.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Administrator(());
@@ -135,6 +144,33 @@ impl Scope {
         match self.sight {
             Sight::Everything => Ok(Administrator(())),
             Sight::Some { .. } => Err(Problem::Forbidden("this is for administrators")),
+        }
+    }
+
+    /// # Errors
+    /// [`Problem::Forbidden`] for those who may see their own sessions only.
+    pub(super) fn auditor(&self) -> Result<(), Problem> {
+        match self.audited(None) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// The tenants that the user audits, or the named one.
+    ///
+    /// # Errors
+    /// [`Problem::Forbidden`] for those who may see their own sessions only, and for others' tenants.
+    pub(super) fn audited(&self, tenant: Option<String>) -> Result<Tenants, Problem> {
+        match (&self.sight, tenant) {
+            (Sight::Everything, None) => Ok(Tenants::All),
+            (Sight::Everything, Some(tenant)) => Ok(Tenants::Named(vec![tenant])),
+            (Sight::Some { tenants, .. }, None) if !tenants.is_empty() => Ok(Tenants::Named(tenants.clone())),
+            (Sight::Some { tenants, .. }, Some(tenant)) if tenants.contains(&tenant) => {
+                Ok(Tenants::Named(vec![tenant]))
+            }
+            (Sight::Some { .. }, _) => Err(Problem::Forbidden(
+                "this is for auditors of the tenant and for administrators",
+            )),
         }
     }
 
@@ -228,6 +264,18 @@ mod tests {
             "{condition}"
         );
         assert_eq!(scope(&["admins"]).expect("an administrator").condition_on_access(), "1");
+    }
+
+    #[test]
+    fn values_are_searched_for_by_auditors_in_their_tenants_and_by_administrators_in_all() {
+        assert!(scope(&["staff"]).expect("a viewer").auditor().is_err());
+        let auditor = scope(&["staff", "audit-a"]).expect("an auditor");
+        assert_eq!(auditor.audited(None), Ok(Tenants::Named(vec!["a".to_owned()])));
+        assert!(auditor.audited(Some("a".to_owned())).is_ok());
+        assert!(auditor.audited(Some("b".to_owned())).is_err());
+        let all = scope(&["admins"]).expect("an administrator");
+        assert_eq!(all.audited(None), Ok(Tenants::All));
+        assert!(all.audited(Some("b".to_owned())).is_ok());
     }
 
     #[test]

@@ -16,3 +16,4 @@ mod sign_in;
 mod sql_looks;
 mod stack;
 mod tls;
+mod values;

@@ -12,7 +12,15 @@ async fn every_place_is_the_same_page_and_is_asked_for_anew() {
     assert_eq!(home.status, StatusCode::OK, "{}", home.body);
     assert_eq!(home.header("cache-control"), "no-cache", "{}", home.body);
     let session = format!("/sessions/{}", stack.recordings.vera);
-    for path in ["/sessions", &session, "/live", "/overview", "/access", "/compare?a=1"] {
+    for path in [
+        "/sessions",
+        &session,
+        "/live",
+        "/overview",
+        "/access",
+        "/values",
+        "/compare?a=1",
+    ] {
         assert_eq!(stack.ask(None, path).await.body, home.body, "{path}");
     }
     let tag = home.header("etag");

@@ -22,6 +22,8 @@ fn expected(operation: &str) -> [u16; 5] {
         "export_session" | "get_session" | "get_outline" | "list_frames" | "get_frame" | "list_session_calls"
         | "tail_session" => [401, 403, 404, 404, 200],
         "list_dead_letters" | "get_dead_letter" => [401, 403, 403, 403, 200],
+        // It is asked nothing here.
+        "find_value" => [401, 403, 403, 400, 400],
         // Begins for anybody; ends for nobody who has not begun; and bearers of tokens have no session to end.
         "sign_in" => [303; 5],
         "callback" | "sign_out" => [401; 5],

@@ -24,6 +24,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::recordings::{self, Recordings};
 
+/// What tokens in recordings are made with: the present one, and the one before it.
+pub(crate) const TOKEN_KEYS: [(&str, &str); 2] = [
+    ("2026a", "a secret that consumers and consoles share"),
+    ("2025", "the secret that they shared the year before"),
+];
 /// What bearer tokens for the console have in `aud`.
 const AUDIENCE: &str = "https://console.test/api";
 /// How long anything may take before a test fails.
@@ -189,14 +194,19 @@ impl Stack {
              [issuer]\nurl = \"{}\"\nclient_id = \"{}\"\nclient_secret = {{ env = \"SECRET\" }}\naudience = \"{AUDIENCE}\"\n\
              scopes = [\"profile\", \"email\", \"groups\"]\n\
              [roles]\nviewer = \"staff\"\nadministrator = \"admins\"\n\
-             [[roles.auditor]]\ngroups = \"audit-a\"\ntenants = \"a\"\n{limits}{more}",
+             [[roles.auditor]]\ngroups = \"audit-a\"\ntenants = \"a\"\n\
+             [[tokens.key]]\nid = \"2026a\"\nsecret = {{ env = \"TOKENS_0\" }}\n\
+             [[tokens.key]]\nid = \"2025\"\nsecret = {{ env = \"TOKENS_1\" }}\n{limits}{more}",
             self.clickhouse.url(),
             self.identity.issuer(),
             self.client.0,
         );
+        let [present, former] = TOKEN_KEYS.map(|(_, secret)| secret.to_owned());
         let secrets = [
             ("SECRET", self.client.1.clone()),
             ("SESSION_KEY", "session key ".repeat(4)),
+            ("TOKENS_0", present),
+            ("TOKENS_1", former),
         ];
         let environment = Environment::Given(secrets.map(|(name, secret)| (name.to_owned(), secret)).into());
         let config = tapedeck_config::read_text_with("test.toml", &text, environment, Config::build);

@@ -11,6 +11,7 @@ import { LivePage } from "./pages/live";
 import { OverviewPage } from "./pages/overview";
 import { SessionPage } from "./pages/session";
 import { SessionsPage } from "./pages/sessions";
+import { ValuesPage } from "./pages/values";
 import { Empty, Trouble, Waiting } from "./parts/states";
 import { Link, place } from "./route";
 import { Shell, SignedOut } from "./shell";
@@ -23,7 +24,7 @@ function begin(): void {
   whoAmI().catch((error: unknown) => (failed.value = problemOf(error)));
 }
 
-const TITLES: Record<string, string> = { live: "Live", overview: "Overview", access: "Access", compare: "Compare", "dead-letters": "Dead letters" };
+const TITLES: Record<string, string> = { live: "Live", overview: "Overview", access: "Access", values: "Values", compare: "Compare", "dead-letters": "Dead letters" };
 
 function page() {
   const [, first = "", second = ""] = place.value.path.split("/");
@@ -40,6 +41,8 @@ function page() {
       return <AccessPage />;
     case "dead-letters":
       return <DeadLettersPage />;
+    case "values":
+      return <ValuesPage />;
     case "compare":
       return <ComparePage />;
     default:

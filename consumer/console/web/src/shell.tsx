@@ -27,7 +27,14 @@ const PAGES: PageOf[] = [
 /** What belongs to no tenant. */
 const FOR_ADMINISTRATORS: PageOf[] = [{ to: "/dead-letters", title: "Dead letters", keys: "g d" }];
 
-const pages = (): PageOf[] => (me.value?.roles.includes("administrator") ? [...PAGES, ...FOR_ADMINISTRATORS] : PAGES);
+/** For those who audit tenants, where values can be searched for. */
+const FOR_AUDITORS: PageOf[] = [{ to: "/values", title: "Values", keys: "g v" }];
+
+const pages = (): PageOf[] => [
+  ...PAGES,
+  ...(me.value?.finds_values ? FOR_AUDITORS : []),
+  ...(me.value?.roles.includes("administrator") ? FOR_ADMINISTRATORS : []),
+];
 
 const help = signal(false);
 

@@ -30,6 +30,11 @@ await play(async (page) => {
     }],
     ["access", "/access", () => page.locator(".entry-row").first().waitFor()],
     ["dead-letters", "/dead-letters", () => page.locator(".entry-row, .state h2").first().waitFor()],
+    ["values", "/values", async () => {
+      await page.getByLabel("A value to find").fill("4111 1111 1111 1111");
+      await page.getByLabel("A value to find").press("Enter");
+      await page.locator(".state h2", { hasText: "No session held it" }).waitFor();
+    }],
     ["compare", "/compare", () => page.locator(".state h1").waitFor()],
   ];
   const wrong = [];

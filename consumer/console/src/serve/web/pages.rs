@@ -16,7 +16,7 @@ use crate::serve::access::nothing_recorded;
 use crate::serve::problem::Problem;
 
 /// Where people are within the application; a link to any of these works.
-const PLACES: [&str; 8] = [
+const PLACES: [&str; 9] = [
     "/",
     "/sessions",
     "/sessions/{session}",
@@ -24,6 +24,7 @@ const PLACES: [&str; 8] = [
     "/overview",
     "/access",
     "/dead-letters",
+    "/values",
     "/compare",
 ];
 

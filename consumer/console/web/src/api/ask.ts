@@ -77,6 +77,12 @@ export function ask<T>(path: string, parameters: Parameters = {}, given?: AbortS
   });
 }
 
+/** Asks with a body: what must stand in no address. */
+export function askBody<T>(path: string, question: unknown): Promise<T> {
+  const headers = { accept: "application/json", "content-type": "application/json", "x-csrf-token": me.value?.csrf_token ?? "" };
+  return answer<T>(address(path), { method: "POST", headers, body: JSON.stringify(question) });
+}
+
 /** Asks who is signed in. */
 export async function whoAmI(): Promise<void> {
   try {

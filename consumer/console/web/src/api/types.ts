@@ -272,6 +272,28 @@ export interface Hit {
   time: string;
 }
 
+/** A session in which the value stood. */
+export interface Holder {
+  /** Time of the first frame that held it. */
+  first: string;
+  /** How many frames held it. */
+  frames: number;
+  /** What it was taken for: card, email, … */
+  kinds: string[];
+  /** Time of the latest. */
+  latest: string;
+  /** The session. */
+  session_id: string;
+  /** Number in the session of the first of them. */
+  session_seq: number;
+  /** `sub` of the caller's token. */
+  subject: string;
+  /** Name of the MCP server. */
+  target: string;
+  /** Tenant of the caller. */
+  tenant: string;
+}
+
 /** What an export was, from the access log: proof of who got what, and a hash to hold a file against. */
 export interface Manifest {
   /** When it was asked for. */
@@ -314,6 +336,8 @@ export interface Me {
   csrf_token: string | null;
   /** E-mail address, as the issuer has it. */
   email: string | null;
+  /** Whether values that tokens stand for can be searched for: the console has keys, and the caller audits a tenant. */
+  finds_values: boolean;
   /** `iss` of the token. */
   issuer: string;
   /** Name, as the issuer has it. */
@@ -454,4 +478,22 @@ export interface Statistics {
   sessions: SessionStep[];
   /** Seconds of a step. */
   step: number;
+}
+
+/** What to look for, and where. */
+export interface Wanted {
+  /** `next` of the page before. */
+  cursor: string | null;
+  /** In sessions that began at or after. */
+  from: string | null;
+  /** Sessions on the page; default 50. */
+  limit: number | null;
+  /** With this target only. */
+  target: string | null;
+  /** In this tenant only; default: all those that the caller audits. */
+  tenant: string | null;
+  /** In sessions that began before. */
+  to: string | null;
+  /** The value as anybody might write it, such as a card's number, an e-mail address, a phone number. */
+  value: string;
 }
