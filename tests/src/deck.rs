@@ -37,6 +37,8 @@ pub struct DeckOptions {
     pub audiences: Vec<String>,
     /// Another broker than the shared one: `HOST:PORT`.
     pub brokers: Option<String>,
+    /// Another ClickHouse than the shared one: its URL.
+    pub clickhouse: Option<String>,
     /// The topics' prefix, where what they may be used for was laid down before. It must be the deck's own.
     pub topic_prefix: Option<String>,
     /// Laid over the proxy's configuration.
@@ -56,6 +58,7 @@ impl DeckOptions {
             targets,
             audiences: vec![AUDIENCE.to_owned()],
             brokers: None,
+            clickhouse: None,
             topic_prefix: None,
             proxy: json!({}),
             proxy_environment: Vec::new(),
@@ -103,7 +106,7 @@ impl Deck {
             topic_prefix: options.topic_prefix.unwrap_or_else(|| format!("deck-{id}")),
         };
         let database = Database {
-            url: parts.clickhouse.url(),
+            url: options.clickhouse.unwrap_or_else(|| parts.clickhouse.url()),
             name: format!("deck_{id}"),
             user: "default".to_owned(),
             password: None,

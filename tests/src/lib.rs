@@ -13,6 +13,7 @@
 //! Nothing is tried again, and nothing sleeps in the hope that something has happened: [`until`] asks until it has.
 
 pub mod archive;
+pub mod canaries;
 mod client;
 mod deck;
 pub mod faults;

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tapedeck_dev::broker::BrokerKind;
-use tapedeck_tests::faults;
 use tapedeck_tests::measure::acknowledge::Records;
 use tapedeck_tests::measure::load::Load;
 use tapedeck_tests::measure::{self, Extent, Report, acknowledge, listeners, load, target};
+use tapedeck_tests::{canaries, faults, run};
 use url::Url;
 
 /// Measures tapedeck on real parts.
@@ -55,6 +55,18 @@ enum Command {
         /// Only what that broker is needed for
         #[arg(long)]
         broker: Option<BrokerName>,
+    },
+    /// Whether anything that redaction is to hide comes out anywhere: planted values go through everything
+    Canaries {
+        /// As many as CI plants
+        #[arg(long, conflicts_with = "long")]
+        short: bool,
+        /// A million
+        #[arg(long)]
+        long: bool,
+        /// Which values: the same ones for the same number
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// How fast redaction is, beside other ways to find as much
     Redact {
@@ -166,6 +178,14 @@ fn main() -> anyhow::Result<()> {
                 BrokerName::Embedded => BrokerKind::Embedded,
             });
             tokio::runtime::Runtime::new()?.block_on(faults::all(times, broker))
+        }
+        Command::Canaries { short, long, seed } => {
+            let count = match (short, long) {
+                (true, _) => canaries::SHORT,
+                (_, true) => canaries::LONG,
+                _ => canaries::USUAL,
+            };
+            run(async { Ok(canaries::all(count, seed).await?.tell()?) })
         }
         Command::Redact { json } => {
             let report = tokio::runtime::Runtime::new()?.block_on(measure::redact())?;

@@ -110,6 +110,7 @@ fn records(statements: &[Control]) -> Vec<Record> {
         place: (0, offset),
         key: control.writer_id.as_bytes().to_vec(),
         value: encode_control(control, Framing::SingleObject),
+        headers: Vec::new(),
     };
     statements.iter().zip(0..).map(record).collect()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tapedeck_schemas::wire::{DecodeError, decode_frame};
 use tapedeck_schemas::{Digest, Frame};
@@ -27,6 +27,8 @@ pub struct Record {
     pub key: Vec<u8>,
     /// Its value, empty if it has none.
     pub value: Vec<u8>,
+    /// Names and values of its headers, one after the other.
+    pub headers: Vec<u8>,
 }
 
 /// A record that is a frame.
@@ -113,6 +115,7 @@ fn read_blocking(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
                 place,
                 key: message.key().unwrap_or_default().to_vec(),
                 value: message.payload().unwrap_or_default().to_vec(),
+                headers: headers(&message),
             });
         }
         if place.1 + 1 >= high {
@@ -121,6 +124,13 @@ fn read_blocking(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
     }
     records.sort_by_key(|record| record.place);
     Ok(records)
+}
+
+fn headers(message: &BorrowedMessage<'_>) -> Vec<u8> {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    headers
+        .flat_map(|header| [header.key.as_bytes(), header.value.unwrap_or_default()].concat())
+        .collect()
 }
 
 /// Whether a consumer group has committed all that the topic holds now; if not, what it has not.

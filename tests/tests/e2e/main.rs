@@ -2,6 +2,7 @@
 
 mod archive;
 mod audit;
+mod canaries;
 mod configuration;
 mod conformance;
 mod console;
