@@ -11,8 +11,12 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true)
     .with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
-/// Decoded bytes that have to be text before a run counts as encoded text.
-const SHORTEST: usize = 12;
+/// Bytes that base64 has to decode to before a run counts as encoded text: those of a social security number.
+const SHORTEST: usize = 11;
+/// The same of hexadecimal, where they take more room.
+const SHORTEST_HEX: usize = 10;
+/// Bytes of the run that encodes them in base64.
+pub(crate) const SHORTEST_RUN: usize = (SHORTEST * 4).div_ceil(3);
 
 /// Whether the run of base64 or hexadecimal at `from` begins with encoded text, in any phase: it may have been cut.
 /// Random bytes do so once in ten thousand runs.
@@ -110,11 +114,10 @@ fn base64_begins(run: &[u8]) -> bool {
 
 fn hex_begins(run: &[u8]) -> bool {
     let (pairs, _) = run.as_chunks::<2>();
-    // Two fewer than base64 has: the run that is looked at is not longer.
-    pairs.len() >= SHORTEST - 2
+    pairs.len() >= SHORTEST_HEX
         && pairs
             .iter()
-            .take(SHORTEST - 2)
+            .take(SHORTEST_HEX)
             .all(|pair| octet(pair).is_some_and(is_text))
 }
 
@@ -171,7 +174,7 @@ pub(crate) fn readings(run: &str) -> Vec<String> {
             .map_while(octet)
             .collect();
         let text = valid_prefix(bytes);
-        if text.len() >= SHORTEST - 2 {
+        if text.len() >= SHORTEST_HEX {
             readings.push(text);
         }
     }

@@ -1,5 +1,8 @@
 //! JSON numbers by their source text: a card number may hide behind a point or an exponent.
 
+/// Bytes of a number that may stand for an integer of at most 19 digits; more are zeros that nobody writes.
+const LONGEST: usize = 64;
+
 /// The digits of the integer that `source`, a JSON number with a fraction or an exponent, stands for. `None` where
 /// it is written without either, is not an integer, or has more than 19 digits (longer than any card).
 pub(crate) fn integer_digits(source: &str) -> Option<String> {
@@ -30,6 +33,14 @@ pub(crate) fn is_written_otherwise(number: &str) -> bool {
     let has = |test: fn(&u8) -> bool| bytes.iter().any(test);
     // Without an exponent, zeros stand behind the point of an integer.
     number.len() >= 6 && (bytes.ends_with(b"0") && has(|byte| *byte == b'.') || has(|byte| matches!(byte, b'e' | b'E')))
+}
+
+/// Whether a text is made of what numbers are made of.
+pub(crate) fn is_number(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
+    text.len() <= LONGEST
+        && text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        && text.bytes().all(is_part)
 }
 
 #[cfg(test)]

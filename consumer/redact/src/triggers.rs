@@ -4,6 +4,7 @@
 //! no hit is never decoded, at whatever depth of JSON in strings it stands, so escapes that could hide something and
 //! keys that rules know are hits as well. Over a decoded text it says which rules to try, and where.
 
+mod confirm;
 mod grams;
 mod keywords;
 mod left;
@@ -37,7 +38,7 @@ pub(crate) enum Cause {
     Keyword(u16),
     /// Bytes of this shape.
     Shape(Shape),
-    /// Raw bytes only: an escape that may hide something, or a key that rules know.
+    /// Means something in raw bytes only: an escape that may hide something, a key that rules know, a number with an exponent.
     Look,
     /// An octet in percent-encoding (RFC 3986 section 2.1).
     Percent,

@@ -47,6 +47,14 @@ fn base64_goes_as_a_whole_in_either_alphabet_and_wherever_it_was_cut() {
 }
 
 #[test]
+fn what_is_as_short_as_a_social_security_number_is_read_from_base64() {
+    for alphabet in [*b"+/", *b"-_"] {
+        let blob = base64(b"212-45-6789", alphabet);
+        assert_eq!(masked(&format!("ssn {blob}")), "ssn ‹redacted:us-ssn›", "{blob}");
+    }
+}
+
+#[test]
 fn a_data_url_of_text_is_read() {
     let blob = base64(SECRET.as_bytes(), *b"+/");
     assert_eq!(

@@ -79,6 +79,16 @@ fn numbers_are_found_by_their_digits_and_become_strings() {
 }
 
 #[test]
+fn numbers_in_json_in_text_are_found_by_their_digits_too() {
+    assert_eq!(
+        masked(r#"{"text":"{\"n\":4.111111111111111e15}"}"#),
+        r#"{"text":"{\"n\":\"‹redacted:card›\"}"}"#
+    );
+    assert_eq!(masked(r#"["4.111111111111111e15"]"#), r#"["‹redacted:card›"]"#);
+    assert_eq!(masked(r#"["1.732290000000000e15"]"#), r#"["1.732290000000000e15"]"#);
+}
+
+#[test]
 fn keys_are_masked_and_stay_apart() {
     assert_eq!(
         masked(r#"{"a@b.example":1,"x":0,"c@d.example":2,"‹redacted:email~2›":3,"e@f.example":4}"#),

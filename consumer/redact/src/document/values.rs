@@ -3,7 +3,7 @@
 use super::{Level, Long, Pass, Spot, Stop, Walk, known::Found};
 use crate::{
     edit::{Edit, splice},
-    number::integer_digits,
+    number::{integer_digits, is_number},
     path::Child,
     place::Place,
     redacted::DropReason,
@@ -79,10 +79,14 @@ impl<'r> Pass<'r, '_> {
         edits: &mut Vec<Edit<'r>>,
     ) -> Result<(), DropReason> {
         let classes = spot.place.classes();
-        let Some(texts) = nested_texts(text) else {
-            return self.flat(text, classes, edits);
-        };
         let first = edits.len();
+        let Some(texts) = nested_texts(text) else {
+            self.flat(text, classes, edits)?;
+            return match edits.len() == first {
+                true => self.lone_number(text, spot.place, edits),
+                false => Ok(()),
+            };
+        };
         let walked = if nesting < self.limits.nesting {
             // A path goes on into JSON as if it stood there itself.
             let root = Spot {
@@ -200,6 +204,22 @@ impl<'r> Pass<'r, '_> {
                 start: span.start,
                 end: span.end,
                 text: format!("\"{text}\"").into(),
+                rule,
+            });
+        }
+        Ok(())
+    }
+
+    /// A text that is all a JSON number, with a point or an exponent: searched as it stands, that hides its digits.
+    fn lone_number(&mut self, text: &str, place: Place, edits: &mut Vec<Edit<'r>>) -> Result<(), DropReason> {
+        let number = text.trim_ascii();
+        if let Some(digits) = is_number(number).then(|| integer_digits(number)).flatten()
+            && let Some((rule, stand_in)) = self.first_found(&digits, place)?
+        {
+            edits.push(Edit {
+                start: 0,
+                end: text.len(),
+                text: stand_in,
                 rule,
             });
         }
