@@ -190,7 +190,10 @@ async fn facets_and_statistics_count_what_the_caller_sees() {
         assert_eq!(sum("sessions", "sessions"), sessions, "{user}: {counted}");
         assert_eq!(sum("calls", "calls"), sessions * CALLS, "{user}: {counted}");
     }
-    let letters = stack.ask(Some("ada"), "/api/v1/dead-letters").await.json();
+    let letters = stack
+        .ask(Some("ada"), "/api/v1/dead-letters?reason=not_avro")
+        .await
+        .json();
     assert_eq!(
         (&letters["items"][0]["reason"], &letters["items"][0]["offset"]),
         (&"not_avro".into(), &42.into())
@@ -221,7 +224,7 @@ async fn a_dead_letter_is_found_by_what_was_wrong_and_shown_with_every_attempt_t
         assert_eq!(offsets(query).await, found, "{query}");
     }
     let opened = stack
-        .ask(Some("ada"), "/api/v1/dead-letters/mcp.frames.v1/0/42")
+        .ask(Some("ada"), "/api/v1/dead-letters/main/mcp.frames.v1/0/42")
         .await
         .json();
     assert_eq!(opened["letter"]["reason"], "not_avro", "{opened}");
@@ -231,8 +234,37 @@ async fn a_dead_letter_is_found_by_what_was_wrong_and_shown_with_every_attempt_t
         (&last["requested_by"], &last["outcome"]),
         (&"ada".into(), &"unknown_schema".into())
     );
-    let missing = stack.ask(Some("ada"), "/api/v1/dead-letters/mcp.frames.v1/0/43").await;
-    assert_eq!(missing.status, StatusCode::NOT_FOUND, "{}", missing.body);
+    for elsewhere in ["main/mcp.frames.v1/0/43", "other/mcp.frames.v1/0/42"] {
+        let missing = stack
+            .ask(Some("ada"), &format!("/api/v1/dead-letters/{elsewhere}"))
+            .await;
+        assert_eq!(missing.status, StatusCode::NOT_FOUND, "{elsewhere}: {}", missing.body);
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_of_one_moment_and_offset_in_several_clusters_and_topics_are_each_on_one_page() {
+    let stack = Stack::get().await;
+    let letters = "INSERT INTO deadletters (kafka_source, kafka_topic, kafka_partition, kafka_offset, kafka_time, reason) \
+        SELECT ['east', 'west'][1 + number % 2], ['frames.a', 'frames.b'][1 + intDiv(number, 2)], 0, 7, '2020-02-02 02:02:02', 'of_one_moment' \
+        FROM numbers(4)";
+    stack.direct().query(letters).execute().await.expect("rows are added");
+    let mut seen = Vec::new();
+    let mut next = String::new();
+    loop {
+        let path = format!("/api/v1/dead-letters?reason=of_one_moment&limit=1{next}");
+        let page = stack.ask(Some("ada"), &path).await.json();
+        let letter = &page["items"][0];
+        seen.push(format!("{} {}", letter["source"], letter["topic"]).replace('"', ""));
+        match page["next"].as_str() {
+            Some(cursor) => next = format!("&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(
+        seen,
+        ["west frames.b", "west frames.a", "east frames.b", "east frames.a"]
+    );
 }
 
 #[tokio::test]

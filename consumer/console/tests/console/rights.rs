@@ -67,7 +67,7 @@ fn filled_in(path: &str, session: Uuid) -> String {
     path.replace("{session}", &session.to_string())
         .replace("{number}", "1")
         .replace("{export}", &session.to_string())
-        .replace("{topic}/{partition}/{offset}", "mcp.frames.v1/0/42")
+        .replace("{source}/{topic}/{partition}/{offset}", "main/mcp.frames.v1/0/42")
         + "?text=canary"
 }
 

@@ -80,6 +80,9 @@ pub(super) struct OpenedLetter {
     retries: Vec<Retry>,
 }
 
+/// When and where a record is: time, source, topic, partition, offset.
+type Record = (Moment, String, String, i32, i64);
+
 /// Which ones: all that are given must fit.
 #[derive(Clone, Debug, Deserialize, Serialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -103,7 +106,7 @@ pub(super) struct Which {
     /// `next` of the page before.
     #[param(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cursor: Option<Cursor<(Moment, i32, i64)>>,
+    cursor: Option<Cursor<Record>>,
 }
 
 /// What has become of a dead letter.
@@ -136,25 +139,34 @@ pub(super) async fn list(
         Some(LetterState::Open) => select.when("t.retried IS NULL"),
         Some(LetterState::Loaded) => select.when("t.retried IS NOT NULL"),
     };
-    if let Some(Cursor((Moment(time), partition, offset))) = which.cursor {
+    if let Some(Cursor((Moment(time), source, topic, partition, offset))) = which.cursor {
         select = select
             .when(
-                "(t.kafka_time, t.kafka_partition, t.kafka_offset) < (fromUnixTimestamp64Micro({after:Int64}, 'UTC'), \
-                 {after_partition:Int64}, {after_offset:Int64})",
+                "(t.kafka_time, toString(t.kafka_source), toString(t.kafka_topic), t.kafka_partition, t.kafka_offset) < \
+                 (fromUnixTimestamp64Micro({after:Int64}, 'UTC'), {after_source:String}, {after_topic:String}, \
+                  {after_partition:Int64}, {after_offset:Int64})",
             )
             .bind("after", time)
+            .bind("after_source", source)
+            .bind("after_topic", topic)
             .bind("after_partition", i64::from(partition))
             .bind("after_offset", offset);
     }
-    let select =
-        select.rest("ORDER BY t.kafka_time DESC, t.kafka_partition DESC, t.kafka_offset DESC LIMIT {limit:UInt32}");
-    let place = |one: &DeadLetter| (Moment(one.time.microseconds()), one.partition, one.offset);
+    // Clusters and topics write at the same moment, and offsets begin at 0 in each.
+    let select = select.rest(
+        "ORDER BY t.kafka_time DESC, source DESC, topic DESC, t.kafka_partition DESC, t.kafka_offset DESC LIMIT {limit:UInt32}",
+    );
+    let place = |one: &DeadLetter| {
+        let time = Moment(one.time.microseconds());
+        (time, one.source.clone(), one.topic.clone(), one.partition, one.offset)
+    };
     answer_page(&console, &caller, &look, select, Limit::or(which.limit, 100), place).await
 }
 
 /// One dead letter, and every attempt to read it again. To have it read again is the command line's: `tapedeck deadletters`.
-#[utoipa::path(get, path = "/api/v1/dead-letters/{topic}/{partition}/{offset}", tag = "oversight", operation_id = "get_dead_letter",
-    params(("topic" = String, Path, description = "Topic of the record", max_length = 512),
+#[utoipa::path(get, path = "/api/v1/dead-letters/{source}/{topic}/{partition}/{offset}", tag = "oversight", operation_id = "get_dead_letter",
+    params(("source" = String, Path, description = "Configured id of the cluster and topic", max_length = 512),
+        ("topic" = String, Path, description = "Topic of the record", max_length = 512),
         ("partition" = u64, Path, description = "Its partition", maximum = 2147483647u64),
         ("offset" = u64, Path, description = "Its offset", maximum = 9223372036854775807u64)),
     responses((status = 200, body = OpenedLetter), (status = 403, description = "Not an administrator", body = ProblemBody),
@@ -163,20 +175,23 @@ pub(super) async fn list(
 pub(super) async fn one(
     State(console): State<Arc<Console>>,
     caller: Caller,
-    Place((topic, partition, offset)): Place<(Term, Number, Number)>,
+    Place((source, topic, partition, offset)): Place<(Term, Term, Number, Number)>,
 ) -> Result<Response, Problem> {
     let administrator = caller.scope().administrator()?;
-    let look = Look::at(Action::View, "dead_letter", &(&topic, partition, offset));
+    let look = Look::at(Action::View, "dead_letter", &(&source, &topic, partition, offset));
     let of = |whole, columns, order| {
         Select::whole(administrator, caller.scope(), whole, columns)
-            .when("t.kafka_topic = {topic:String} AND t.kafka_partition = {partition:UInt64} AND t.kafka_offset = {offset:UInt64}")
+            .when(
+                "t.kafka_source = {source:String} AND t.kafka_topic = {topic:String} \
+                 AND t.kafka_partition = {partition:UInt64} AND t.kafka_offset = {offset:UInt64}",
+            )
+            .bind("source", source.as_str())
             .bind("topic", topic.as_str())
             .bind("partition", partition.0)
             .bind("offset", offset.0)
             .rest(order)
     };
-    // Of two clusters with a topic of this name, the one that was read last.
-    let letter = of(Whole::DeadLetters, COLUMNS, "ORDER BY t.kafka_time DESC LIMIT 1");
+    let letter = of(Whole::DeadLetters, COLUMNS, "LIMIT 1");
     let letter = console.store.rows::<DeadLetter>(&letter).await?.first();
     let letter = letter.ok_or(Problem::NotFound("there is no such dead letter"))?;
     let retries = of(Whole::Retries, RETRY_COLUMNS, "ORDER BY t.requested LIMIT 1000");

@@ -106,7 +106,7 @@ function SessionLink({ id }: { id: string }) {
 }
 
 function Opened({ letter, close }: { letter: DeadLetter; close: () => void }) {
-  const path = `/dead-letters/${encodeURIComponent(letter.topic)}/${letter.partition}/${letter.offset}`;
+  const path = `/dead-letters/${[letter.source, letter.topic].map(encodeURIComponent).join("/")}/${letter.partition}/${letter.offset}`;
   const opened = useLoaded(path, (given) => ask<OpenedLetter>(path, {}, given));
   const { value, problem } = opened.value;
   const retries = value?.retries ?? [];
