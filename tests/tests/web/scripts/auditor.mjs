@@ -15,7 +15,8 @@ await play(async (page) => {
 });
 
 await play(async (page) => {
-  await openNewest(page, "?client=desk-assistant");
+  // The same session: others are recorded meanwhile.
+  await page.goto(`${told.console}/sessions/${session}`);
   await page.locator(".frame-main").first().waitFor();
   await page.goto(`${told.console}/sessions`);
   await page.locator(".session-row a").first().waitFor();
