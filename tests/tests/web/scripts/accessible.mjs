@@ -1,5 +1,5 @@
 // Every page in both themes and three sizes: no finding of axe, nothing wider than the window, and a picture for who asks.
-import { conversation, expect, findings, openNewest, play, press, shoot, told } from "./drive.mjs";
+import { conversation, expect, findings, openRecorded, play, press, shoot, told } from "./drive.mjs";
 
 const SIZES = [
   { width: 1440, height: 900 },
@@ -7,9 +7,9 @@ const SIZES = [
   { width: 360, height: 740 },
 ];
 
-await conversation();
+const name = await conversation();
 await play(async (page) => {
-  await openNewest(page, "?client=desk-assistant");
+  await openRecorded(page, name);
   const session = new URL(page.url()).pathname;
   const row = page.locator(".session-row a").first();
   const pages = [

@@ -1,12 +1,12 @@
 // What an auditor sees, and what a visitor does not.
-import { conversation, expect, openNewest, play, press, recorded, shoot, told } from "./drive.mjs";
+import { conversation, expect, openRecorded, play, press, recorded, shoot, told } from "./drive.mjs";
 
-await conversation();
+const name = await conversation();
 let session;
 const status = async (page, path) => (await page.request.get(`${told.console}/api/v1${path}`)).status();
 
 await play(async (page) => {
-  await openNewest(page, "?client=desk-assistant");
+  await openRecorded(page, name);
   session = new URL(page.url()).pathname.split("/").at(-1);
   await page.locator(".frame-main").first().waitFor();
   // An administrator looks for something, which is no auditor's business, and at a session, which is.
@@ -46,5 +46,5 @@ await play(async (page) => {
   expect((await page.getByRole("button", { name: "Tenant", exact: true }).count()) === 0, "one's own sessions have one tenant");
   await page.goto(`${told.console}/sessions/${session}`);
   await page.getByText("there is no such session, or not for you").waitFor();
-  expect((await recorded(page, "desk-assistant", 0, 0)).length === 0, "nothing by the API either");
+  expect((await recorded(page, name, 0, 0)).length === 0, "nothing by the API either");
 }, "mallory");

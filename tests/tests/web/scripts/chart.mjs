@@ -1,9 +1,9 @@
 // A time is brushed over on the chart of sessions, and a closer one on what that shows.
-import { conversation, expect, openNewest, play, press, told } from "./drive.mjs";
+import { conversation, expect, openRecorded, play, press, told } from "./drive.mjs";
 
-await conversation();
+const name = await conversation();
 await play(async (page) => {
-  await openNewest(page, "?client=desk-assistant");
+  await openRecorded(page, name);
   await page.goto(`${told.console}/sessions?time=7d`);
   const chart = page.locator(".volume .u-over");
   await chart.waitFor();

@@ -109,7 +109,7 @@ export class Client {
     Object.assign(this.#headers, { authorization: `Bearer ${told.token}` }, headers);
   }
 
-  async open(clientInfo = { name: "desk-assistant", version: "2.4.0" }) {
+  async open(clientInfo) {
     const params = { protocolVersion: REVISION, capabilities: {}, clientInfo };
     const answer = await this.send({ method: "initialize", params });
     const session = answer.headers.get("mcp-session-id");
@@ -132,9 +132,13 @@ export class Client {
   }
 }
 
-/** A session with something of everything in it. */
+/** Calls of a conversation. */
+const CALLS = 11;
+
+/** A session with something of everything in it. The name of its client, which no other session has: tests run side by side. */
 export async function conversation() {
-  const client = await new Client().open();
+  const name = `desk-assistant-${crypto.randomUUID().slice(0, 4)}`;
+  const client = await new Client().open({ name, version: "2.4.0" });
   await client.send({ method: "tools/list" });
   await client.call("echo", { text: "What changed in the billing service since Friday?" });
   await client.call("progress", { steps: 6, every_ms: 120 }, { progressToken: "deploy" });
@@ -145,7 +149,7 @@ export async function conversation() {
   await client.call("refuse", { code: -32050, message: "the migration is locked by another operator" });
   await client.call("big", { bytes: 20_000 });
   await client.send({ method: "resources/read", params: { uri: "probe://text" } });
-  return client;
+  return name;
 }
 
 /** Waits until as many sessions of a client of that name are on record, each with as many calls; their ids, newest first. */
@@ -169,4 +173,17 @@ export async function openNewest(page, query = "") {
   }
   await rows.first().getByRole("link").click();
   await page.getByRole("toolbar", { name: "Player" }).waitFor();
+}
+
+/** Waits until a conversation is on record with every answer; opens it. */
+export async function openRecorded(page, client) {
+  const [session] = await recorded(page, client, 1, CALLS);
+  for (const until = Date.now() + PATIENCE; ; ) {
+    const answer = await page.request.get(`${told.console}/api/v1/sessions/${session}/calls`);
+    const { items } = await answer.json();
+    const open = items.filter((call) => call.finished === null);
+    if (items.length >= CALLS && open.length === 0) break;
+    expect(Date.now() < until, `answers to ${open.map((call) => call.method)}`);
+  }
+  await openNewest(page, `?client=${client}`);
 }

@@ -1,10 +1,10 @@
 // Every page, worked by keys alone.
-import { conversation, expect, openNewest, play, press, shoot, told } from "./drive.mjs";
+import { conversation, expect, openRecorded, play, press, shoot, told } from "./drive.mjs";
 
-await conversation();
+const name = await conversation();
 await play(async (page) => {
   const heading = (name) => page.getByRole("heading", { name, exact: false }).first();
-  await openNewest(page, "?client=desk-assistant");
+  await openRecorded(page, name);
   const heard = page.locator(".frames-heard");
   const at = async () => Number((await heard.textContent()).split("/")[0].replaceAll(/\D/g, ""));
   const all = await at();

@@ -1,11 +1,11 @@
 // The exported page: a file, opened by a browser that has no network.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Client, conversation, expect, findings, openNewest, play, press, recorded, shoot, told } from "./drive.mjs";
+import { Client, conversation, expect, findings, openRecorded, play, press, recorded, shoot, told } from "./drive.mjs";
 
 const NASTY = `</script><img src=x onerror="window.__broken=1"><!--<script>window.__broken=2</script>`;
 
-await conversation();
+const talked = await conversation();
 const name = `nasty-${Date.now()}`;
 const nasty = await new Client({ "user-agent": NASTY }).open({ name: `${name} ${NASTY}`, version: NASTY });
 await nasty.call("echo", { text: NASTY, [NASTY]: NASTY });
@@ -28,7 +28,7 @@ async function opened(page, session) {
 }
 
 await play(async (page) => {
-  await openNewest(page, "?client=desk-assistant");
+  await openRecorded(page, talked);
   const { offline, heard } = await opened(page, new URL(page.url()).pathname.split("/").at(-1));
   const clock = offline.locator("#clock");
   const here = offline.locator("#list .here");
