@@ -93,6 +93,13 @@ function named(seconds: number, whole: number): string {
   return (whole > 3 * 86_400 || (isDay && whole > 7200) ? DAY : HOUR).format(date);
 }
 
+/** Where the one value of a line is that has no other. */
+function alone(chart: uPlot, line: number): number[] {
+  const values = [...(chart.data[line] ?? [])];
+  const known = values.flatMap((value, at) => (typeof value === "number" ? [at] : []));
+  return known.length === 1 ? known : [];
+}
+
 function options(UPlot: typeof uPlot, props: ChartProps, width: number): uPlot.Options {
   const { brush, show, step } = props;
   const bars = UPlot.paths.bars?.({ size: [0.82, 40], radius: 0.2 });
@@ -103,7 +110,7 @@ function options(UPlot: typeof uPlot, props: ChartProps, width: number): uPlot.O
     const shared = { label: line.label, points: { show: false }, value: (_: uPlot, value: number | null) => (value === null ? "–" : show(value)) };
     if (line.bars && bars) return { ...shared, fill: own, stroke: own, width: 0, paths: bars };
     // A step that stands alone has no line to be seen by.
-    return { ...shared, stroke: own, width: 1.75, spanGaps: true, points: { size: 5, width: 0, fill: own } };
+    return { ...shared, stroke: own, width: 1.75, spanGaps: true, points: { show: true, filter: alone, size: 6, width: 0, fill: own } };
   });
   return {
     width,
