@@ -32,7 +32,7 @@ pub(crate) fn pair(answered: impl FnOnce(StatusCode) + Send + 'static) -> (Clien
         answered: Box::new(answered),
         nonce: None,
     });
-    (ClientSide { head, gone }, AwaitedAnswer { head: awaited, guard })
+    (ClientSide { head, gone }, AwaitedAnswer { guard, head: awaited })
 }
 
 /// The exchange's end, before anything was released.
@@ -61,8 +61,9 @@ impl Head {
 
 /// The connection's end. Dropping it, or the body that comes of it, says that the client is gone.
 pub(crate) struct AwaitedAnswer {
-    head: oneshot::Receiver<Response<Source>>,
+    /// Before `head`, so that it is dropped before that: who finds that nobody takes an answer can know why.
     guard: DropGuard,
+    head: oneshot::Receiver<Response<Source>>,
 }
 
 enum Source {
@@ -155,8 +156,8 @@ impl AwaitedAnswer {
         Some(Response::from_parts(
             head,
             AnswerBody {
-                source,
                 _guard: self.guard,
+                source,
             },
         ))
     }
@@ -164,8 +165,9 @@ impl AwaitedAnswer {
 
 /// The body of every answer of the proxy.
 pub(crate) struct AnswerBody {
-    source: Source,
+    /// Before `source`, so that it is dropped before that.
     _guard: DropGuard,
+    source: Source,
 }
 
 impl std::fmt::Debug for AnswerBody {
@@ -178,8 +180,8 @@ impl AnswerBody {
     /// A body that is no exchange's.
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self {
-            source: Source::Whole(bytes),
             _guard: CancellationToken::new().drop_guard(),
+            source: Source::Whole(bytes),
         }
     }
 }
@@ -222,5 +224,49 @@ impl Body for AnswerBody {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Stream(stream) => stream.length.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Wake, Waker};
+
+    use super::*;
+
+    /// Notes at each waking whether the client was known to be gone.
+    struct Noting {
+        gone: CancellationToken,
+        was_gone: AtomicBool,
+    }
+
+    impl Wake for Noting {
+        fn wake(self: Arc<Self>) {
+            self.was_gone.store(self.gone.is_cancelled(), Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_finds_that_nobody_takes_a_piece_knows_that_the_client_is_gone() {
+        let (mut client, awaited) = pair(drop);
+        let gone = client.gone();
+        let mut outlet = client.open(Response::new(()), None);
+        let taken = awaited.answer().await.expect("a head was released");
+        outlet.release(&mut Some(Bytes::from_static(b"first"))).await;
+        let noting = Arc::new(Noting {
+            gone,
+            was_gone: AtomicBool::new(false),
+        });
+        let mut second = Some(Bytes::from_static(b"second"));
+        {
+            let mut waits = pin!(outlet.release(&mut second));
+            let waker = Waker::from(Arc::clone(&noting));
+            let mut cx = Context::from_waker(&waker);
+            assert!(waits.as_mut().poll(&mut cx).is_pending(), "the first was not taken");
+            drop(taken);
+            assert!(noting.was_gone.load(Ordering::Relaxed));
+            assert!(waits.poll(&mut cx).is_ready());
+        }
+        assert_eq!(second, None);
     }
 }

@@ -23,7 +23,9 @@ enum Stage {
     Recorded,
     /// The target may have seen it.
     Forwarded,
-    /// A frame with the end was handed to the recorder.
+    /// A frame of the answer with this end was handed to the recorder, and not all of the answer was released yet.
+    Ending(End),
+    /// It has its end.
     Ended,
 }
 
@@ -53,8 +55,10 @@ pub(crate) struct AnswerPiece {
 
 /// The frames of one exchange.
 ///
-/// Invariant: at most one frame with an end is confirmed. An exchange that is dropped with a request on record and no
-/// end, by an early return or a panic, is given one then: `not_forwarded` or, past that, `aborted`.
+/// Invariant: of the ends on record the one with the highest `writer_seq` is true. The last frame of an answer says how
+/// the exchange is going to end; where the answer is not released after all, a later frame of its own says how it did. An
+/// exchange that is dropped before its end, by an early return or a panic, is given one then: `not_forwarded` or, past
+/// that, `aborted`.
 #[derive(Debug)]
 pub(crate) struct Tape {
     recorder: Recorder,
@@ -237,7 +241,7 @@ impl Tape {
         self.trace.answered(status);
     }
 
-    /// Records a piece of the answer. Its end, if it has one, is the exchange's.
+    /// Records a piece of the answer. Its end, if it has one, is the exchange's once all is [`released`](Self::released).
     pub(crate) fn answer(&mut self, piece: AnswerPiece) -> Result<Pending, NotRecorded> {
         if let Some(rpc) = &piece.rpc {
             self.trace.said(rpc);
@@ -247,22 +251,23 @@ impl Tape {
         frame.rpc = piece.rpc;
         frame.sse = piece.sse;
         frame.end = piece.end;
-        let frame_end = piece.end;
         let pending = self
             .recorder
             .record(self.recorder.draft(frame, piece.payload), self.demand)?;
-        if let Some(end) = frame_end {
-            self.stage = Stage::Ended;
-            self.trace.ended(end);
+        if let Some(end) = piece.end {
+            self.stage = Stage::Ending(end);
         }
         Ok(pending)
     }
 
-    /// The frame that carried the end was not confirmed, so it does not count: its segment's successor names it as
-    /// lost. The exchange is open again, and ends by what the client is told instead.
-    pub(crate) fn unconfirmed(&mut self) {
-        if self.stage == Stage::Ended {
-            self.stage = Stage::Forwarded;
+    /// All of the answer was released: the end that its last frame has holds. Where that has none, a frame of its own says it.
+    pub(crate) fn released(&mut self) {
+        match self.stage {
+            Stage::Ending(end) => {
+                self.stage = Stage::Ended;
+                self.trace.ended(end);
+            }
+            _ => self.end(End::Answered),
         }
     }
 
@@ -275,7 +280,8 @@ impl Tape {
         });
     }
 
-    /// Ends the exchange by a frame of its own that nobody waits for.
+    /// Ends the exchange by a frame of its own that nobody waits for. It overrules an end that a frame of the answer has:
+    /// that may be on record, and something of the answer was not released.
     pub(crate) fn end(&mut self, end: End) {
         if matches!(self.stage, Stage::Silent | Stage::Ended) {
             return;
@@ -366,7 +372,7 @@ impl Drop for Tape {
         match self.stage {
             Stage::Silent | Stage::Ended => {}
             Stage::Recorded => self.end(End::NotForwarded),
-            Stage::Forwarded => self.end(End::Aborted),
+            Stage::Forwarded | Stage::Ending(_) => self.end(End::Aborted),
         }
     }
 }

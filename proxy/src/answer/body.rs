@@ -149,12 +149,11 @@ pub(crate) async fn relay_body(
         }
         tokio::select! {
             biased;
-            released = releases.step(&mut exit, parts.is_none() && !lost), if !releases.is_empty() => if let Err(why) = released {
-                if !releases.last_is_durable().await {
-                    tape.unconfirmed();
-                }
-                return Err(Interrupted::NotRecorded(why));
-            },
+            // First: what is handed to a client that has gone is not given to anybody.
+            why = &mut ended => return Err(why),
+            released = releases.step(&mut exit, parts.is_none() && !lost), if !releases.is_empty() => {
+                released.map_err(Interrupted::NotRecorded)?;
+            }
             read = body.next(), if parts.is_some() && releases.has_room() => match (read, &mut parts) {
                 (Ok(Some(bytes)), Some(parts)) => parts.push(bytes, tape, &mut releases).map_err(Interrupted::NotRecorded)?,
                 (Ok(None), parts) => if let Some(parts) = parts.take() {
@@ -169,18 +168,12 @@ pub(crate) async fn relay_body(
                 }
                 (Ok(Some(_)), None) => {}
             },
-            why = &mut ended => {
-                // The frame with the end may be under way: it counts only if it arrives.
-                if parts.is_none() && releases.awaits_the_record() && !releases.last_is_durable().await {
-                    tape.unconfirmed();
-                }
-                return Err(why);
-            }
         }
     }
     if lost {
         return Err(Interrupted::UpstreamLost);
     }
+    tape.released();
     exit.finish();
     Ok(())
 }

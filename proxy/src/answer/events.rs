@@ -183,13 +183,10 @@ pub(crate) async fn relay_events(
         }
         tokio::select! {
             biased;
+            // First: what is handed to a client that has gone is not given to anybody.
+            why = &mut ended => return Err(why),
             released = releases.step(&mut exit, stream.is_complete()), if !releases.is_empty() => {
-                if let Err(why) = released {
-                    if stream.is_complete() && !releases.last_is_durable().await {
-                        tape.unconfirmed();
-                    }
-                    return Err(Interrupted::NotRecorded(why));
-                }
+                released.map_err(Interrupted::NotRecorded)?;
             }
             read = body.next(), if stream.reading && !stream.split && releases.has_room() => {
                 stream.take(read, tape);
@@ -204,13 +201,6 @@ pub(crate) async fn relay_events(
                     }
                 }
             }
-            why = &mut ended => {
-                // The frame with the end may be under way: it counts only if it arrives.
-                if stream.is_complete() && releases.awaits_the_record() && !releases.last_is_durable().await {
-                    tape.unconfirmed();
-                }
-                return Err(why);
-            }
             () = std::future::ready(()), if exit.is_closed() && releases.is_empty() => {
                 exit.open();
             }
@@ -219,8 +209,7 @@ pub(crate) async fn relay_events(
     if stream.lost {
         return Err(Interrupted::UpstreamLost);
     }
-    // Where the last event was no answer, or it was known too late for it.
-    tape.end(End::Answered);
+    tape.released();
     exit.finish();
     Ok(())
 }

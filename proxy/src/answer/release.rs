@@ -111,11 +111,6 @@ impl<'a> Releases<'a> {
         self.bytes < IN_FLIGHT && self.waiting.len() < PIECES_IN_FLIGHT
     }
 
-    /// Whether the newest piece is not known to be durable yet.
-    pub(super) fn awaits_the_record(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     /// Waits until the oldest piece is durable, then releases it, and before the first the head. Safe to cancel: no
     /// piece is lost or released twice. `is_complete`: what is here ends the answer as its target meant it to end.
     ///
@@ -149,18 +144,6 @@ impl<'a> Releases<'a> {
         self.bytes -= size;
         self.flow.to_client(size);
         Ok(())
-    }
-
-    /// After a failed [`step`](Self::step): whether the newest piece came to be durable all the same. None is released.
-    pub(super) async fn last_is_durable(&mut self) -> bool {
-        let mut durable = false;
-        while let Some((pending, _)) = self.waiting.pop_front() {
-            durable = match pending {
-                Some(pending) => pending.await.is_ok(),
-                None => durable,
-            };
-        }
-        durable
     }
 }
 

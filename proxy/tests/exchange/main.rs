@@ -21,6 +21,7 @@ mod stopping;
 mod telemetry;
 mod tls;
 mod watching;
+mod withheld;
 
 use rig::{Reply, Rig, Target};
 use serde_json::json;

@@ -133,25 +133,35 @@ fn verify_writers(recorded: &[Recorded], named: &Losses, wrong: &mut Wrong) {
     }
 }
 
-/// At most one confirmed end marker on an exchange.
+/// At most one confirmed end of an exchange, but for a later frame of its own that overrules the end of an answer.
 fn verify_ends(recorded: &[Recorded], wrong: &mut Wrong) {
-    let mut ends: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
+    let mut ends: BTreeMap<Uuid, BTreeMap<(Uuid, i64), &Frame>> = BTreeMap::new();
     let unconfirmed = losses(recorded).writer_seqs;
     for frame in recorded.iter().map(|entry| &entry.frame) {
-        if let Some(end) = frame
-            .end
-            .filter(|_| !unconfirmed.contains(&(frame.writer_id, frame.writer_seq)))
-        {
-            let ends = ends.entry(frame.exchange_id).or_default();
-            let marker = format!("{end} ({}.{})", frame.segment_id, frame.seq);
-            if !ends.contains(&marker) {
-                ends.push(marker);
-            }
+        let number = (frame.writer_id, frame.writer_seq);
+        if frame.end.is_some() && !unconfirmed.contains(&number) {
+            ends.entry(frame.exchange_id).or_default().insert(number, frame);
         }
     }
     for (exchange, ends) in ends {
-        wrong.unless(ends.len() == 1, || {
-            format!("exchange {exchange} ended {} times: {}", ends.len(), ends.join(", "))
+        let ends: Vec<&Frame> = ends.into_values().collect();
+        let is_right = match ends[..] {
+            [_] => true,
+            [answer, overruling] => {
+                let is_one_writers = answer.writer_id == overruling.writer_id;
+                is_one_writers && answer.kind == Kind::Message && overruling.kind == Kind::ExchangeEnd
+            }
+            _ => false,
+        };
+        wrong.unless(is_right, || {
+            let ends = ends.iter().filter_map(|frame| {
+                let end = frame.end?;
+                Some(format!("{end} ({}.{})", frame.segment_id, frame.seq))
+            });
+            format!(
+                "exchange {exchange} ended more than once: {}",
+                ends.collect::<Vec<_>>().join(", ")
+            )
         });
     }
 }

@@ -225,6 +225,44 @@ fn whatever_is_done_to_the_topic_is_seen() {
 }
 
 #[test]
+fn a_frame_of_its_own_may_overrule_the_end_of_an_answer() {
+    let (ends, exchange_id) = (|kind, end| (kind, Some(end)), Uuid::now_v7());
+    let (answer, aborted) = (
+        ends(Kind::Message, End::Answered),
+        ends(Kind::ExchangeEnd, End::Aborted),
+    );
+    let verified = |all: &[(Kind, Option<End>)]| {
+        let mut chain = Chain::open(Uuid::now_v7(), Uuid::now_v7());
+        let opener = (Kind::SegmentOpened, None);
+        let frames = std::iter::once(&opener)
+            .chain(all)
+            .zip(0..)
+            .map(|((kind, end), offset)| {
+                let frame = Frame {
+                    kind: *kind,
+                    end: *end,
+                    segment: (*kind == Kind::SegmentOpened).then(|| event("first", None)).flatten(),
+                    session_key: key(),
+                    exchange_id,
+                    ..Frame::default()
+                };
+                recorded(chain.seal(frame, offset + 1, None).frame().clone(), offset)
+            });
+        chain::verify(&frames.collect::<Vec<_>>())
+    };
+    verified(&[answer]).expect("one end");
+    verified(&[answer, aborted]).expect("the answer was withheld");
+    for wrong in [
+        &[aborted, answer][..],
+        &[aborted, aborted],
+        &[answer, answer],
+        &[answer, aborted, aborted],
+    ] {
+        assert!(verified(wrong).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_hole_is_right_only_where_a_later_opener_names_it() {
     let mut frames = segment();
     let gone = frames.pop().expect("four").frame;

@@ -32,6 +32,11 @@ pub(crate) const GROUP: &str = "engineers";
 
 /// A broker of its own, for tests that stop it.
 pub(crate) async fn own_broker() -> Broker {
+    own_broker_of(BrokerKind::Embedded).await
+}
+
+/// The same, of this kind.
+pub(crate) async fn own_broker_of(kind: BrokerKind) -> Broker {
     let folder = Folder::open().expect("the workspace's folder");
     let run = folder.run("test-proxy").expect("a run's folder");
     let site = Site {
@@ -39,9 +44,7 @@ pub(crate) async fn own_broker() -> Broker {
         run: &run,
         progress: &Quiet,
     };
-    Broker::start(BrokerKind::Embedded, None, site)
-        .await
-        .expect("the broker starts")
+    Broker::start(kind, None, site).await.expect("the broker starts")
 }
 
 /// The broker that the tests of this binary share: its address.
@@ -67,9 +70,15 @@ impl Rig {
 
     /// On the broker at `bootstrap`; ready when it returns.
     pub(crate) async fn on(bootstrap: &str, target: Target) -> Self {
+        Self::on_topics(bootstrap, target, &[], "").await
+    }
+
+    /// The same, with these settings of the topics, and with more settings of the target and what may follow.
+    pub(crate) async fn on_topics(bootstrap: &str, target: Target, topics: &[(&str, &str)], settings: &str) -> Self {
         let prefix = format!("t{}", Uuid::now_v7().simple());
-        create_topics(bootstrap, &prefix).await;
-        let rig = Self::start(bootstrap, &prefix, target).await;
+        create_topics_with(bootstrap, &prefix, topics).await;
+        let settings = format!("{}\n{settings}", reached_at(&target));
+        let rig = Self::start_with(bootstrap, &prefix, target, "http://127.0.0.1:9", "", &settings).await;
         rig.ready().await;
         rig
     }
@@ -207,6 +216,14 @@ impl Rig {
         String::from_utf8(page.to_vec()).expect("text")
     }
 
+    /// Waits until this line is among what it has counted.
+    pub(crate) async fn counts(&self, line: &str) {
+        let counted = async { while !self.metrics().await.lines().any(|one| one == line) {} };
+        tokio::time::timeout(std::time::Duration::from_secs(60), counted)
+            .await
+            .unwrap_or_else(|_| panic!("it never counts {line}"));
+    }
+
     /// Stops the proxy, so that everything it recorded is in the log, and reads the log.
     pub(crate) async fn stop_and_read(self) -> Vec<tapedeck_schemas::Frame> {
         self.running.stop().await.expect("a goodbye");
@@ -221,14 +238,21 @@ pub(crate) fn reached_at(target: &Target) -> String {
 
 /// The topics of a prefix, with two partitions each.
 pub(crate) async fn create_topics(bootstrap: &str, prefix: &str) {
+    create_topics_with(bootstrap, prefix, &[]).await;
+}
+
+async fn create_topics_with(bootstrap: &str, prefix: &str, settings: &[(&str, &str)]) {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .create()
         .expect("an admin client");
     let names = [format!("{prefix}.frames.v1"), format!("{prefix}.control.v1")];
-    let topics = names
-        .each_ref()
-        .map(|name| NewTopic::new(name, 2, TopicReplication::Fixed(1)));
+    let topics = names.each_ref().map(|name| {
+        let topic = NewTopic::new(name, 2, TopicReplication::Fixed(1));
+        settings
+            .iter()
+            .fold(topic, |topic, (name, value)| topic.set(name, value))
+    });
     let options = AdminOptions::new().operation_timeout(Some(std::time::Duration::from_secs(30)));
     for result in admin.create_topics(&topics, &options).await.expect("an answer") {
         result.expect("a topic is created");
