@@ -6,8 +6,9 @@
 //! nginx does.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
@@ -28,6 +29,21 @@ pub(crate) fn place() -> usize {
 /// How many there are in each proxy.
 pub(crate) fn places() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(MOST)
+}
+
+/// Lets the other tasks of this thread have their turn that could go on now. tokio's own `yield_now` looks for I/O, too, which is a
+/// system call; this waits for nothing.
+pub(crate) async fn let_others_go_on() {
+    let mut others_went_on = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut others_went_on, true) {
+            return Poll::Ready(());
+        }
+        // To the end of the thread's queue.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The threads. They end, with whatever is still on them, when this is dropped.

@@ -16,9 +16,14 @@ use crate::ends::{AnswerPiece, Tape};
 use crate::metrics::Flow;
 use crate::record::NotRecorded;
 use crate::upstream::{BodyError, UpstreamBody};
+use crate::workers;
 
 /// Size from which on an event is cut: a piece may be longer by a line, and a payload has at most [`MAX_PART`] bytes.
 const PART_LIMIT: usize = MAX_PART - 2 * LINE_LIMIT;
+
+/// What is taken of a body at once, in bytes, before events are looked for in it: what is more is copied, and answers that are
+/// longer are not much dearer for being released in pieces.
+const AT_ONCE: usize = 16 * 1024;
 
 /// The event that the stream is in.
 struct Event {
@@ -131,6 +136,26 @@ impl Stream {
         }
     }
 
+    /// Takes what has come already, and its end, if that has: an answer that is here whole is one write, and its last event
+    /// carries the end. Whoever reads the connection is let on between, for it hands over one piece after the other.
+    async fn take_what_is_here(&mut self, body: &mut UpstreamBody, tape: &Tape) {
+        let (mut taken, mut is_second_look) = (0, false);
+        while self.reading && taken < AT_ONCE {
+            if body.is_over() {
+                self.reading = false;
+            } else if let Some(read) = body.next().now_or_never() {
+                taken += read.as_ref().map_or(0, |bytes| bytes.as_ref().map_or(0, Bytes::len));
+                self.take(read, tape);
+                is_second_look = false;
+            } else if is_second_look {
+                return;
+            } else {
+                workers::let_others_go_on().await;
+                is_second_look = true;
+            }
+        }
+    }
+
     /// Whether it ended as its target meant it to end, and all of its pieces were given.
     fn is_complete(&self) -> bool {
         !self.reading && !self.split && !self.lost
@@ -170,6 +195,7 @@ pub(crate) async fn relay_events(
     let mut releases = Releases::new(flow);
     let mut stream = Stream::new();
     let mut event = Event::new();
+    stream.take_what_is_here(&mut body, tape).await;
     loop {
         while stream.split && releases.has_room() {
             if let Some((piece, end)) = stream.next_piece() {
@@ -190,16 +216,7 @@ pub(crate) async fn relay_events(
             }
             read = body.next(), if stream.reading && !stream.split && releases.has_room() => {
                 stream.take(read, tape);
-                // The end of a short answer is often there, too. Its last event then carries it.
-                if stream.reading && body.is_over() {
-                    stream.reading = false;
-                } else if stream.reading && exit.is_closed() {
-                    // Whoever reads the connection is let on first: it hands over one piece after the other.
-                    tokio::task::yield_now().await;
-                    if let Some(read) = body.next().now_or_never() {
-                        stream.take(read, tape);
-                    }
-                }
+                stream.take_what_is_here(&mut body, tape).await;
             }
             () = std::future::ready(()), if exit.is_closed() && releases.is_empty() => {
                 exit.open();
