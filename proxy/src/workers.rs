@@ -5,17 +5,29 @@
 //! other's work, an exchange goes through several hands, each of which has to be woken, and that costs as much as all that
 //! nginx does.
 
+mod wakes;
+
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub(crate) use wakes::from_another_thread;
+
 /// Most threads. More than so many processors serve other things, too.
 const MOST: usize = 64;
+
+/// Time between two ticks of a thread that has nothing to do.
+///
+/// tokio tells a thread of each timer that is set on it and is due before all that it knows of, although it is itself that sets it:
+/// two system calls. Most exchanges set timers that are due in a minute and take them back; nothing is due before the next tick.
+const TICK: Duration = Duration::from_secs(1);
 
 thread_local! {
     static OWN: Cell<usize> = const { Cell::new(0) };
@@ -29,6 +41,12 @@ pub(crate) fn place() -> usize {
 /// How many there are in each proxy.
 pub(crate) fn places() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(MOST)
+}
+
+/// Waits until `end`.
+async fn tick_until(end: impl Future<Output = ()>) {
+    let mut end = pin!(end);
+    while tokio::time::timeout(TICK, &mut end).await.is_err() {}
 }
 
 /// Lets the other tasks of this thread have their turn that could go on now. tokio's own `yield_now` looks for I/O, too, which is a
@@ -69,7 +87,8 @@ impl Workers {
             let end = end.clone();
             thread::Builder::new().name(format!("worker-{place}")).spawn(move || {
                 OWN.set(place);
-                runtime.block_on(end.cancelled());
+                runtime.spawn(wakes::pass_on());
+                runtime.block_on(tick_until(end.cancelled()));
                 // What blocks on its own threads (a look into a file) is waited for by nobody.
                 runtime.shutdown_background();
             })?;

@@ -18,6 +18,7 @@ use super::in_flight::InFlight;
 use super::lanes::Haste;
 use super::ledger::Ledger;
 use super::{NotRecorded, TopicRole};
+use crate::workers;
 
 /// Proof that a frame is as durable as its [`Demand`](super::Demand) has it: the broker has acknowledged it, or the spool
 /// has synced it, or nothing was demanded. Only a [`Pending`] makes one.
@@ -86,7 +87,7 @@ impl Future for Pending {
         let outcome = match resolved() {
             Some(outcome) => outcome,
             None => {
-                delivery.waker.register(cx.waker());
+                delivery.waker.register(&workers::from_another_thread(cx.waker()));
                 // The report may have come before the waker was in place.
                 match resolved() {
                     Some(outcome) => outcome,

@@ -1,8 +1,10 @@
 //! Reading the client's message.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body::Body as _;
@@ -12,6 +14,7 @@ use hyper::body::Incoming;
 use crate::config::Limits;
 use crate::gate::Room;
 use crate::refusal::Refusal;
+use crate::workers;
 
 /// What of a body that nobody reads is taken off the wire before the connection is closed, in bytes.
 const DISCARDED: usize = 64 * 1024 * 1024;
@@ -70,11 +73,21 @@ pub(super) async fn read(
     if incoming.size_hint().lower() > limits.request_body as u64 {
         return Err(Refusal::BodyTooLarge(limits.request_body));
     }
-    let whole = tokio::time::timeout(limits.body_time, collect(incoming, limits.request_body, room))
-        .await
-        .map_err(|_| Refusal::BodyTimeout)??;
+    let whole = in_time(limits.body_time, collect(incoming, limits.request_body, room)).await?;
     body.0 = None;
     Ok(whole)
+}
+
+/// Waits for a body no longer than this. Most bodies have come with their heads, and whoever reads the connection has only to
+/// hand them over: no timer is set for them.
+async fn in_time(longest: Duration, body: impl Future<Output = Result<Bytes, Refusal>>) -> Result<Bytes, Refusal> {
+    let mut body = pin!(body);
+    if let Some(whole) = body.as_mut().now_or_never() {
+        return whole;
+    }
+    workers::let_others_go_on().await;
+    let whole = tokio::time::timeout(longest, body).await;
+    whole.map_err(|_| Refusal::BodyTimeout)?
 }
 
 /// Whether everybody reads the body as UTF-8, as the record does (RFC 8259, section 8.1). Some servers decode it by the
