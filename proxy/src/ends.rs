@@ -1,5 +1,6 @@
 //! One exchange as the recorder sees it: every frame of it is made here, and so is its one end.
 
+mod own;
 mod parts;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use crate::identity::CertificateThumbprint;
 use crate::record::{Demand, Durable, NotRecorded, Pending, Recorder};
 use crate::telemetry::ExchangeTrace;
+use own::Own;
 use parts::parts;
 
 /// How far an exchange has come, which decides its end if nobody states one.
@@ -191,16 +193,14 @@ impl Tape {
         };
         let mut waiting: Vec<Pending> = Vec::with_capacity(1);
         for (part, payload) in parts(body) {
-            let mut frame = self.frame(kind, Direction::ToTarget);
-            frame.http.content_type.clone_from(&content_type);
-            frame.part = part;
+            let mut own = Own::new(kind, Direction::ToTarget, part);
+            own.content_type.clone_from(&content_type);
             if part.last {
-                frame.rpc.clone_from(&self.asked);
-                frame.client.claimed_name.clone_from(&claimed.0);
-                frame.client.claimed_version.clone_from(&claimed.1);
+                own.rpc.clone_from(&self.asked);
+                own.claimed.clone_from(&claimed);
             }
             if kind == Kind::ExchangeStart && self.resumes_after.is_some() {
-                frame.sse = Some(Sse {
+                own.sse = Some(Sse {
                     id: self.resumes_after.clone(),
                     event: None,
                     retry: None,
@@ -208,15 +208,14 @@ impl Tape {
                     complete: true,
                 });
             }
-            waiting.push(self.recorder.record(self.recorder.draft(frame, payload), self.demand)?);
+            waiting.push(self.record(own, payload)?);
             self.stage = Stage::Recorded;
         }
         // Each call of a batch is on record by itself; its bytes are in the batch's own frames.
-        for member in &self.batched {
-            let mut frame = self.frame(kind, Direction::ToTarget);
-            frame.part = Part::WHOLE;
-            frame.rpc = Some(member.clone());
-            waiting.push(self.recorder.record(self.recorder.draft(frame, None), self.demand)?);
+        for at in 0..self.batched.len() {
+            let mut own = Own::new(kind, Direction::ToTarget, Part::WHOLE);
+            own.rpc = Some(self.batched[at].clone());
+            waiting.push(self.record(own, None)?);
         }
         for pending in waiting {
             let durable: Durable = pending.durable().await?;
@@ -246,14 +245,12 @@ impl Tape {
         if let Some(rpc) = &piece.rpc {
             self.trace.said(rpc);
         }
-        let mut frame = self.frame(Kind::Message, Direction::ToClient);
-        frame.part = piece.part;
-        frame.rpc = piece.rpc;
-        frame.sse = piece.sse;
-        frame.end = piece.end;
-        let pending = self
-            .recorder
-            .record(self.recorder.draft(frame, piece.payload), self.demand)?;
+        let mut own = Own::new(Kind::Message, Direction::ToClient, piece.part);
+        own.rpc = piece.rpc;
+        own.sse = piece.sse;
+        own.end = piece.end;
+        own.content_type.clone_from(&self.common.http.content_type);
+        let pending = self.record(own, piece.payload)?;
         if let Some(end) = piece.end {
             self.stage = Stage::Ending(end);
         }
@@ -326,6 +323,14 @@ impl Tape {
             }
         }
         self.stage = Stage::Ended;
+    }
+
+    /// Records a frame that has this beside what all have in common.
+    fn record(&mut self, mut own: Own, payload: Option<Bytes>) -> Result<Pending, NotRecorded> {
+        own.swap(&mut self.common);
+        let recorded = self.recorder.record_lent(&mut self.common, payload, self.demand);
+        own.swap(&mut self.common);
+        recorded
     }
 
     fn frame(&self, kind: Kind, direction: Direction) -> Frame {

@@ -27,6 +27,12 @@ impl SealedFrame {
     pub fn frame(&self) -> &Frame {
         &self.0
     }
+
+    /// The frame, sealed no more.
+    #[must_use]
+    pub fn into_frame(self) -> Frame {
+        self.0
+    }
 }
 
 impl Chain {

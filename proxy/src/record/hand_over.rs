@@ -25,9 +25,9 @@ impl Writer {
     }
 
     /// Counts a frame that was not recorded, and that nobody minds, in a gap frame of its session key.
-    pub(super) fn miss(&self, mut frame: Frame, bytes: usize, why: NotRecorded) {
+    pub(super) fn miss(&self, frame: &mut Frame, bytes: usize, why: NotRecorded) {
         (frame.time, frame.monotonic_ns) = self.moment();
-        self.in_flight.backlog.miss(&frame, bytes, why.reason());
+        self.in_flight.backlog.miss(frame, bytes, why.reason());
     }
 
     /// Hands over up to `most` frames of the backlog; the last one's delivery.
@@ -78,7 +78,7 @@ impl Writer {
                 if frame.kind == Kind::Gap {
                     frame.exchange_id = segment.chain.segment_id();
                 }
-                Arc::new(self.seal(segment, frame, next.payload))
+                Arc::new(self.seal(segment, &mut frame, next.payload))
             };
             backlog.handing_over(next.ticket, &sealed);
             if slot.spooled {

@@ -173,9 +173,23 @@ impl Recorder {
     /// What is demanded is not possible now. Never with [`Demand::BestEffort`].
     pub fn record(&self, draft: Draft, demand: impl Into<Demand>) -> Result<Pending, NotRecorded> {
         let (mut frame, payload) = draft.take();
+        self.record_lent(&mut frame, payload, demand.into())
+    }
+
+    /// As [`Recorder::record`], of a frame that its caller keeps, for those that follow and have most of it in common: a copy of
+    /// each would cost as much as sealing it. What the recorder owns of it is another afterwards, and its payload is none.
+    ///
+    /// # Errors
+    /// As [`Recorder::record`].
+    pub(crate) fn record_lent(
+        &self,
+        frame: &mut Frame,
+        payload: Option<Bytes>,
+        demand: Demand,
+    ) -> Result<Pending, NotRecorded> {
         let (size, exchange_id) = (payload.as_ref().map_or(0, Bytes::len), frame.exchange_id);
-        match demand.into() {
-            demand @ (Demand::Kafka(_) | Demand::Spooled(_)) => match self.write(&mut frame, payload, demand) {
+        match demand {
+            Demand::Kafka(_) | Demand::Spooled(_) => match self.write(frame, payload, demand) {
                 Ok(delivery) => Ok(Pending::new(delivery)),
                 Err(refused) => Err(refused.why),
             },
@@ -185,7 +199,7 @@ impl Recorder {
                     // The gap before it goes first.
                     let _ = self.writer.hand_over_next(frame.session_key);
                 }
-                if let Err(Refused { why, has_number: false }) = self.write(&mut frame, payload, Demand::BestEffort) {
+                if let Err(Refused { why, has_number: false }) = self.write(frame, payload, demand) {
                     self.writer.miss(frame, size, why);
                 }
                 Ok(Pending::not_awaited(exchange_id))

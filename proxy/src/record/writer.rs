@@ -77,8 +77,8 @@ impl Writer {
         self
     }
 
-    /// Seals a frame and hands it over. Opens its segment, or the next one, where need be. Takes `frame` when
-    /// it gets its number, and leaves it in place where it gets none.
+    /// Seals a frame and hands it over. Opens its segment, or the next one, where need be. Leaves in `frame` what it was
+    /// sealed as, but for its payload, or nothing changed where it gets no number.
     pub(super) fn record(
         &self,
         frame: &mut Frame,
@@ -108,7 +108,6 @@ impl Writer {
             slot.touch(now);
             let producer = self.producer();
             let segment = self.opened(&producer, &slot, &mut state)?;
-            let frame = std::mem::take(frame);
             let appended = self.append(&producer, &slot, segment, (frame, payload), haste);
             return appended.map_err(|why| Refused { why, has_number: true });
         }
@@ -155,7 +154,7 @@ impl Writer {
         // A publish that fails here leaves the slot broken, for the next look.
         let producer = self.producer();
         let segment = self.opened(&producer, slot, state).ok()?;
-        let seal = slot.event(
+        let mut seal = slot.event(
             Kind::SegmentSealed,
             segment.chain.segment_id(),
             SegmentEvent {
@@ -163,7 +162,9 @@ impl Writer {
                 previous: None,
             },
         );
-        let delivery = self.append(&producer, slot, segment, (seal, None), Haste::Now).ok()?;
+        let delivery = self
+            .append(&producer, slot, segment, (&mut seal, None), Haste::Now)
+            .ok()?;
         if let State::Open(segment) = std::mem::replace(state, State::Evicted) {
             *state = State::Sealed(segment, Arc::clone(&delivery), reason);
         }
@@ -186,8 +187,8 @@ impl Writer {
                 ledger: Arc::new(Ledger::new(segment_id, slot.key, inherited.unwrap_or_default())),
                 generation: producer.generation,
             };
-            let opener = slot.event(Kind::SegmentOpened, segment_id, event);
-            let opened = self.append(producer, slot, &mut segment, (opener, None), Haste::Now);
+            let mut opener = slot.event(Kind::SegmentOpened, segment_id, event);
+            let opened = self.append(producer, slot, &mut segment, (&mut opener, None), Haste::Now);
             // Even where its opener was not taken: the next segment has to name it.
             *state = State::Open(segment);
             self.ended.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
@@ -206,7 +207,7 @@ impl Writer {
         producer: &Producer,
         slot: &Slot,
         segment: &mut Segment,
-        (mut frame, payload): (Frame, Option<Bytes>),
+        (frame, payload): (&mut Frame, Option<Bytes>),
         haste: Haste,
     ) -> Result<Arc<Delivery>, NotRecorded> {
         (frame.time, frame.monotonic_ns) = self.moment();
@@ -224,12 +225,13 @@ impl Writer {
         self.in_flight.readiness.is_ready()
     }
 
-    /// Seals a frame as the segment's next.
-    pub(super) fn seal(&self, segment: &mut Segment, frame: Frame, payload: Option<Bytes>) -> SealedFrame {
+    /// Seals a frame as the segment's next. Leaves in `frame` what it was sealed as, but for its payload.
+    pub(super) fn seal(&self, segment: &mut Segment, frame: &mut Frame, payload: Option<Bytes>) -> SealedFrame {
         let writer_seq = self.writer_seq.fetch_add(1, Ordering::Relaxed) + 1;
-        let sealed = segment.chain.seal(frame, writer_seq, payload);
+        let sealed = segment.chain.seal(std::mem::take(frame), writer_seq, payload);
         let value = wire::encode_frame(&sealed, self.framings.frames);
-        let frame = sealed.frame();
+        *frame = sealed.into_frame();
+        frame.payload = None;
         segment.ledger.sealed(LostFrame {
             seq: frame.seq,
             writer_seq,

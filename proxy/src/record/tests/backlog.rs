@@ -189,7 +189,7 @@ fn what_best_effort_misses_is_one_gap_a_key_and_reason() {
         (2, 5, away),
         (1, 1, NotRecorded::QueueFull),
     ] {
-        writer.miss(end(caller, 0), bytes, why);
+        writer.miss(&mut end(caller, 0), bytes, why);
     }
     drop(writer.hand_over_backlog(usize::MAX));
     standby.acknowledge_all();
