@@ -186,8 +186,9 @@ impl Authenticator {
     /// Watches over the token of an authenticated request while its exchange goes on; none where its issuer is not asked
     /// whether tokens are still good.
     pub(crate) fn watch(&self, principal: &Principal, headers: &HeaderMap) -> Option<Watch> {
-        let token = access_token(headers)?;
         let issuer = self.issuer(&principal.who.issuer)?;
+        issuer.introspection.as_ref()?;
+        let token = access_token(headers)?;
         let introspection = if self.is_opaque(token) {
             issuer.introspection.as_ref()
         } else {

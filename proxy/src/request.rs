@@ -226,7 +226,7 @@ pub(crate) async fn serve(
         traceparent,
     };
     let answer = tokio::select! {
-        // Boxed, for it is large and soon over, and the exchange's task may last for days.
+        // Boxed, for it is soon over, and the exchange's task may last for days.
         answer = Box::pin(forward(&route.upstream, &may, on_record, asked, body)) => answer,
         why = &mut ended => return interrupted(client, tape, why, fail),
     };
@@ -326,5 +326,11 @@ mod tests {
             bytes <= 6 * 1024,
             "{bytes} bytes for each exchange, as long as it lasts"
         );
+    }
+
+    #[test]
+    fn what_sends_a_request_is_soon_made() {
+        let bytes = size(forward);
+        assert!(bytes <= 2 * 1024, "{bytes} bytes to copy for each exchange");
     }
 }

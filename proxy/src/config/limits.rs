@@ -7,10 +7,6 @@ use tapedeck_config::{ByteSize, Field, Reader};
 
 use super::raw::RawLimits;
 
-/// The most header fields in a request. No key: for as many hyper's parser has its tables on the stack, and for more it
-/// allocates them for every request.
-pub const REQUEST_FIELDS: usize = 100;
-
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 

@@ -17,7 +17,6 @@ use super::Unreadable;
 use super::stalled::Taken;
 use crate::client_side::AnswerBody;
 use crate::config::Limits;
-use crate::config::limits::REQUEST_FIELDS;
 
 /// Requests at once on one HTTP/2 connection.
 const CONCURRENT_STREAMS: u32 = 250;
@@ -62,10 +61,10 @@ where
     let io = TokioIo::new(Taken::new(io, limits.write_time));
     match protocol {
         Protocol::Http1 => {
+            // It takes 100 fields at most by itself. That number, or another, being set makes it write that many empty ones first.
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.head_time)
-                .max_headers(REQUEST_FIELDS)
                 .max_buf_size(limits.request_head.max(8192))
                 .serve_connection(io, service);
             finish(Box::pin(connection), http1::Connection::graceful_shutdown, stopping).await

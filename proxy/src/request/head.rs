@@ -1,6 +1,6 @@
 //! What the head of a request says, before anything of its body was read.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{HOST, ORIGIN, TRANSFER_ENCODING, USER_AGENT};
 use http::request::Parts;
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use tapedeck_asker::address::client_address;
 use tapedeck_schemas::{Client, Frame, Http, Protocol};
 use tokio::time::Instant;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::config::{Hosts, Origins};
 use crate::identity::Principal;
@@ -36,7 +36,7 @@ pub(super) fn common_frame(proxy: &Proxy, route: &Route, peer: Peer, head: &Part
         proxy.config.client_address_header,
     );
     Frame {
-        exchange_id: Uuid::now_v7(),
+        exchange_id: new_id(),
         target: route.target.name.clone(),
         client: Client {
             address: address.to_string(),
@@ -55,6 +55,14 @@ pub(super) fn common_frame(proxy: &Proxy, route: &Route, peer: Peer, head: &Part
         traceparent: text_of(headers, &TRACEPARENT, 64),
         ..Frame::default()
     }
+}
+
+/// A UUIDv7 (RFC 9562, section 5.7) of now. `Uuid::now_v7` takes a lock that all threads share, and asks the kernel for its random bits
+/// each time.
+fn new_id() -> Uuid {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid()
 }
 
 /// A header as text, cut to `longest` bytes.

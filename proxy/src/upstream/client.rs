@@ -61,14 +61,15 @@ impl Client {
     /// the target's word alone: it is lost, too. Dropping the future closes the connection, or resets the stream.
     pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<UpstreamAnswer, SendError> {
         if request.method() == Method::GET
-            && let Some(connected) = self.connector.plain().await
+            && let Some(connected) = Box::pin(self.connector.plain()).await
         {
-            return self.listen(connected.map_err(SendError::NotSent)?, &request).await;
+            let tcp = connected.map_err(SendError::NotSent)?;
+            return Box::pin(self.listen(tcp, &request)).await;
         }
         loop {
             let (connection, is_kept) = match self.pool.take() {
                 Some(connection) => (connection, true),
-                None => (self.connect().await.map_err(SendError::NotSent)?, false),
+                None => (Box::pin(self.connect()).await.map_err(SendError::NotSent)?, false),
             };
             let mut failed = match self.on(connection, request).await {
                 Ok((response, kept)) => {

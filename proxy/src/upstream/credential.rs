@@ -69,10 +69,10 @@ impl HeldCredential {
     ) -> Result<(HeaderName, HeaderValue), CredentialError> {
         let secret = match &self.source {
             Source::Shared(stored) => stored.secret(),
-            Source::PerUser(folder) => users::secret(folder, may.principal()).await?,
-            Source::OAuth(Grant::ClientCredentials, tokens) => tokens.own().await?,
+            Source::PerUser(folder) => Box::pin(users::secret(folder, may.principal())).await?,
+            Source::OAuth(Grant::ClientCredentials, tokens) => Box::pin(tokens.own()).await?,
             Source::OAuth(Grant::TokenExchange, tokens) => {
-                tokens.exchanged(token_of(headers)?, may.principal().expires).await?
+                Box::pin(tokens.exchanged(token_of(headers)?, may.principal().expires)).await?
             }
         };
         Ok((self.header.clone(), self.value(&secret)?))

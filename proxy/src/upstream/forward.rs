@@ -94,7 +94,8 @@ pub(crate) async fn forward(
     tracing::debug!(exchange = %is_on_record.exchange_id(), target = %may.target().name, "forwarding");
     let upstream = match upstream {
         Upstream::Http(upstream) => upstream,
-        Upstream::Bridged(bridge) => return bridge.exchange(may, &asked, body).await,
+        // Boxed, here and below: each exchange would have, and copy, room for what hardly any of them waits for.
+        Upstream::Bridged(bridge) => return Box::pin(bridge.exchange(may, &asked, body)).await,
     };
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = asked.method;
