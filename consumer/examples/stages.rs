@@ -11,10 +11,10 @@ use tapedeck_consumer::parts::{Parts, Waiting};
 use tapedeck_consumer::publish::{Told, audit_events};
 use tapedeck_consumer::record::Record;
 use tapedeck_consumer::redaction::{self, Known};
-use tapedeck_consumer::rows::{Columns, Origin, Row, Verdict};
+use tapedeck_consumer::rows::{Columns, Order, Origin, Row, Verdict};
 use tapedeck_consumer::rules::Live;
 use tapedeck_consumer::sessions::{Event, Place, Sessions};
-use tapedeck_consumer::sink::Block;
+use tapedeck_consumer::sink::{Block, Packing};
 use tapedeck_redact::{Config, Redactor};
 use tapedeck_schemas::wire::{Framing, encode_audit, encode_frame};
 use tapedeck_schemas::{
@@ -202,12 +202,16 @@ fn round(records: &[Vec<u8>], redactor: &Arc<Redactor>) -> Result<Vec<(&'static 
         }));
     }
     stage("redact bodies")?;
-    let mut columns = Columns::with_capacity(FRAMES, FRAMES * 1024);
-    rows.iter().for_each(|row| row.encode(&origin, &mut columns));
+    let mut sorted: Vec<(Order<'_>, &Row)> = rows.iter().map(|row| (Order::of(row), row)).collect();
+    sorted.sort_unstable_by_key(|(order, _)| *order);
+    stage("sort rows")?;
+    let mut columns = Columns::with_capacity(FRAMES);
+    sorted.iter().for_each(|(_, row)| row.encode(&origin, &mut columns));
     stage("encode rows")?;
-    let block = Block::new(&columns)?;
-    stage("compress")?;
-    let mut size = block.rows();
+    let mut size = Block::new(&columns, Packing::Plain)?.rows();
+    stage("block, as it is")?;
+    size += Block::new(&columns, Packing::Lz4)?.rows();
+    stage("(or compressed)")?;
     for row in &rows {
         let frame = row.frame.frame();
         let events = audit_events(Told {
@@ -219,7 +223,8 @@ fn round(records: &[Vec<u8>], redactor: &Arc<Redactor>) -> Result<Vec<(&'static 
         size += sizes.sum::<usize>();
     }
     stage("events")?;
-    drop((rows, columns, std::hint::black_box(size)));
+    drop((sorted, columns, std::hint::black_box(size)));
+    drop(rows);
     stage("free")?;
     Ok(stages)
 }

@@ -32,7 +32,7 @@ use crate::sink::{Loaded, ServerClock, Sink};
 use crate::standing::Standing;
 use crate::stop::Stop;
 use crate::telemetry::Traces;
-use store::{Prepared, Storing};
+use store::{Prepared, Storing, encode};
 
 /// Consecutive records of one partition.
 #[derive(Debug)]
@@ -262,7 +262,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Everything up to storing: decoded, without duplicates, redacted, in its sessions.
+    /// Everything up to storing: decoded, without duplicates, redacted, in its sessions, encoded.
     async fn prepare(&mut self, mut batch: Batch) -> Result<Prepared, Stop> {
         let (start, end, began) = (batch.start, batch.end, Instant::now());
         let mut trace = self.traces.batch(&self.origin, batch.records.len());
@@ -287,10 +287,15 @@ impl Loader {
         self.state.parts.keep_of(&mut reserved);
         trace.takes(&rows);
         let (there, commit) = self.places(&rows, end);
+        let block = match there.is_empty() && !rows.is_empty() {
+            true => Some(encode(&self.origin, self.sink.packing(), rows.iter())?),
+            false => None,
+        };
         Ok(Prepared {
             start,
             end,
             rows,
+            block,
             there,
             letters,
             commit,

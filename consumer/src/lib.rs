@@ -11,7 +11,7 @@
 //! 3. **sessionize** ([`sessions`], [`calls`]): in the order of the log, so that a replay gives the same sessions and calls.
 //! 4. **assemble parts** ([`parts`]): a message that was split is redacted whole.
 //! 5. **redact** ([`redaction`]): from here on there are no secrets; rows and events are made of nothing else.
-//! 6. **encode** ([`rows`]) once, compressed.
+//! 6. **encode** ([`rows`]) once, in the table's order; compressed, unless ClickHouse is on this machine.
 //! 7. **insert** ([`sink`]) synchronously, with a token, under a lease, until it succeeds.
 //! 8. **publish** ([`publish`]) audit events and dead letters, and wait for every acknowledgement.
 //! 9. **commit** the offset ([`group`]).

@@ -99,6 +99,11 @@ impl CleanFrame {
         self.body.as_deref()
     }
 
+    /// The redacted payload, to be shared.
+    pub(crate) fn shared_body(&self) -> Option<&Bytes> {
+        self.body.as_ref()
+    }
+
     /// What became of the payload.
     #[must_use]
     pub fn fate(&self) -> Fate {

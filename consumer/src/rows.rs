@@ -2,6 +2,7 @@
 
 mod columns;
 mod native;
+mod order;
 mod present;
 
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use uuid::Uuid;
 use crate::redaction::{CleanFrame, Fate};
 use crate::sessions::Place;
 pub use columns::{COLUMNS, names, structure};
-pub use native::Columns;
+pub use native::{Columns, Taker};
+pub use order::Order;
 pub use present::{Field, erased_present};
 
 /// What loading found out about a record.
@@ -217,7 +219,7 @@ impl Row {
 
     fn encode_payload(&self, w: &mut Columns) {
         let frame = self.frame.frame();
-        w.bytes(self.frame.body().unwrap_or_default());
+        w.body(self.frame.shared_body());
         w.long(frame.payload_size);
         w.int(frame.part.index);
         w.boolean(frame.part.last);

@@ -8,6 +8,7 @@ mod holds;
 mod insert;
 mod open_calls;
 mod orders;
+mod packing;
 mod past;
 mod pieces;
 mod read_back;
@@ -28,6 +29,7 @@ pub use erase::{Erased, LoadedPlace};
 pub use error::{Fault, SinkError};
 pub use insert::{Block, Insert, statement};
 pub use open_calls::OpenCall;
+pub use packing::Packing;
 pub use past::Past;
 pub use read_back::Loaded;
 
@@ -35,8 +37,9 @@ pub use read_back::Loaded;
 #[derive(Clone)]
 pub struct Sink {
     endpoints: Endpoints,
-    /// The same for inserts, whose bodies come compressed.
+    /// The same for inserts, whose bodies come packed.
     loading: Endpoints,
+    packing: Packing,
     database: String,
     /// What every endpoint must hold, once one has said it.
     table: Arc<OnceLock<Table>>,
@@ -51,24 +54,37 @@ impl Sink {
     /// Where no TLS can be spoken with the roots that are configured.
     pub fn new(config: &ClickHouse) -> Result<Self, ConnectError> {
         let endpoints = Endpoints::new(config)?.with(|client| client.with_compression(Compression::Lz4));
-        let loading = endpoints.with(|client| {
-            client
-                .with_compression(Compression::None)
-                .with_header("Content-Encoding", "lz4")
-        });
+        let packing = Packing::towards(config);
         Ok(Self {
+            loading: packing.of(&endpoints),
+            packing,
             endpoints,
-            loading,
             database: config.database.clone(),
             table: Arc::default(),
             moving: Arc::default(),
         })
     }
 
+    /// The same, with rows sent so.
+    #[must_use]
+    pub fn with_packing(self, packing: Packing) -> Self {
+        Self {
+            loading: packing.of(&self.endpoints),
+            packing,
+            ..self
+        }
+    }
+
     /// The current endpoint's client, for statements that no lease guards.
     #[must_use]
     pub fn client(&self) -> &Client {
         self.endpoints.client()
+    }
+
+    /// How rows are sent.
+    #[must_use]
+    pub fn packing(&self) -> Packing {
+        self.packing
     }
 
     /// The database's name.

@@ -35,6 +35,7 @@ impl Loader {
             start: end,
             end,
             rows,
+            block: None,
             there,
             letters: Vec::new(),
             commit,

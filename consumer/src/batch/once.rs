@@ -6,10 +6,11 @@ use tapedeck_schemas::{AuditEvent, DeadLetter};
 use tracing::warn;
 
 use super::Storing;
+use super::store::encode;
 use crate::publish::{Told, audit_events};
 use crate::redaction::Fate;
 use crate::rows::{Row, Verdict};
-use crate::sink::{Fault, Insert, Lease, Loaded, ServerClock};
+use crate::sink::{Block, Fault, Insert, Lease, Loaded, ServerClock};
 use crate::stop::{Stop, persist};
 
 /// Pause before what failed is tried again: doubled from the first up to the second.
@@ -26,13 +27,21 @@ pub(super) enum Landed {
 
 impl Storing {
     /// Inserts rows once, under a token, however often it has to be tried. What is ordered to be erased meanwhile is erased
-    /// in them: they are the same rows, and the token still names them.
-    pub(super) async fn insert(&mut self, token: &str, rows: &mut [&mut Row]) -> Result<Landed, Stop> {
+    /// in them: they are the same rows, and the token still names them. `ready` is these rows, where they are encoded already.
+    pub(super) async fn insert(
+        &mut self,
+        token: &str,
+        rows: &mut [&mut Row],
+        ready: Option<Block>,
+    ) -> Result<Landed, Stop> {
         let mut pause = PAUSE.0;
         // How often all of it came too late; and whether nobody knows what an attempt has left behind: then only the same
         // rows under the same token can make it whole.
         let (mut late, mut is_unsure) = (0, false);
-        let mut block = self.encode(rows)?;
+        let mut block = match ready {
+            Some(block) => block,
+            None => self.encode(rows)?,
+        };
         loop {
             let (lease, has_erased) = self.lease_of(rows).await?;
             if has_erased {
@@ -66,6 +75,10 @@ impl Storing {
                 return Ok(Landed::Once);
             }
         }
+    }
+
+    fn encode(&self, rows: &[&mut Row]) -> Result<Block, Stop> {
+        encode(&self.origin, self.sink.packing(), rows.iter().map(|row| &**row))
     }
 
     /// Until when, by the server's clock, rows may come: a lease after a moment at which the partition was ours and nothing

@@ -69,7 +69,7 @@ impl Loader {
         if !is_loaded {
             let token = format!("{}retry/{offset}", token_prefix(&self.origin));
             let storing = self.storing().await?;
-            while storing.insert(&token, &mut [&mut row]).await? == Landed::TooLate {}
+            while storing.insert(&token, &mut [&mut row], None).await? == Landed::TooLate {}
         }
         self.storing().await?.publish(&[row], &[]).await?;
         Ok("loaded")

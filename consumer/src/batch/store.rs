@@ -13,8 +13,8 @@ use crate::budget::Reserved;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
 use crate::publish::Publisher;
-use crate::rows::{Columns, Origin, Row};
-use crate::sink::{Block, ServerClock, Sink};
+use crate::rows::{Columns, Order, Origin, Row};
+use crate::sink::{Block, Packing, ServerClock, Sink};
 use crate::standing::Standing;
 use crate::stop::{Stop, persist};
 use crate::telemetry::BatchTrace;
@@ -39,6 +39,8 @@ pub(super) struct Prepared {
     pub(super) end: i64,
     /// In the order in which their messages were whole.
     pub(super) rows: Vec<Row>,
+    /// All of them, encoded, where none is in the table already: made while the batch before is stored.
+    pub(super) block: Option<Block>,
     /// Offsets of those that are in the table already.
     pub(super) there: HashSet<i64>,
     pub(super) letters: Vec<DeadLetter>,
@@ -86,7 +88,8 @@ impl Storing {
             // from the offsets.
             let is_plain = there.is_none() && missing.iter().all(|row| row.offset >= start);
             let began = Instant::now();
-            self.insert_all(&mut missing, start, end, is_plain).await?;
+            let block = batch.block.take().filter(|_| there.is_none());
+            self.insert_all(&mut missing, block, start, end, is_plain).await?;
             self.metrics.insert_time.observe(began.elapsed().as_secs_f64());
         }
         if let Some((first, last)) = there {
@@ -131,6 +134,7 @@ impl Storing {
     async fn insert_all(
         &mut self,
         rows: &mut [&mut Row],
+        mut block: Option<Block>,
         start: i64,
         end: i64,
         mut is_plain: bool,
@@ -138,7 +142,7 @@ impl Storing {
         let mut rest = vec![rows];
         while let Some(part) = rest.pop() {
             let token = self.token(part, start, end, is_plain);
-            match self.insert(&token, part).await? {
+            match self.insert(&token, part, block.take()).await? {
                 Landed::Once => {
                     self.metrics.rows.inc_by(part.len() as u64);
                 }
@@ -167,16 +171,21 @@ impl Storing {
         let first = rows.iter().map(|row| row.offset).min().unwrap_or(start);
         format!("{token}/{}-from-{first}", rows.len())
     }
+}
 
-    /// Encodes rows as one block.
-    pub(super) fn encode(&self, rows: &[&mut Row]) -> Result<Block, Stop> {
-        let bodies = rows.iter().map(|row| row.frame.body().map_or(0, <[u8]>::len));
-        // Long enough to keep other partitions' tasks waiting.
-        let encode = || {
-            let mut columns = Columns::with_capacity(rows.len(), bodies.sum());
-            rows.iter().for_each(|row| row.encode(&self.origin, &mut columns));
-            Block::new(&columns)
-        };
-        tokio::task::block_in_place(encode).map_err(|error| Stop::Sink("compressing rows", error))
-    }
+/// Encodes rows as one block, in the table's order.
+pub(super) fn encode<'a>(
+    origin: &Origin,
+    packing: Packing,
+    rows: impl Iterator<Item = &'a Row>,
+) -> Result<Block, Stop> {
+    // Long enough to keep other partitions' tasks waiting.
+    let encode = || {
+        let mut sorted: Vec<(Order<'_>, &Row)> = rows.map(|row| (Order::of(row), row)).collect();
+        sorted.sort_unstable_by_key(|(order, _)| *order);
+        let mut columns = Columns::with_capacity(sorted.len());
+        sorted.iter().for_each(|(_, row)| row.encode(origin, &mut columns));
+        Block::new(&columns, packing)
+    };
+    tokio::task::block_in_place(encode).map_err(|error| Stop::Sink("packing rows", error))
 }

@@ -98,16 +98,20 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("tokens", "Array(String)"),
 ];
 
-/// The columns' names, for a statement.
+/// Columns whose default in the table is another than their type's.
+pub(super) const NEVER_LEFT_OUT: &[&str] = &["retention"];
+
+/// The names of these columns, for a statement.
 #[must_use]
-pub fn names() -> String {
-    let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
+pub fn names(columns: impl IntoIterator<Item = usize>) -> String {
+    let names: Vec<&str> = columns.into_iter().map(|index| COLUMNS[index].0).collect();
     names.join(", ")
 }
 
 /// The columns with their types, as `input()` wants them: in a string literal, so quotes are escaped.
 #[must_use]
-pub fn structure() -> String {
-    let columns: Vec<String> = COLUMNS.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+pub fn structure(columns: impl IntoIterator<Item = usize>) -> String {
+    let with_type = |index: usize| format!("{} {}", COLUMNS[index].0, COLUMNS[index].1);
+    let columns: Vec<String> = columns.into_iter().map(with_type).collect();
     columns.join(", ").replace('\'', "\\'")
 }

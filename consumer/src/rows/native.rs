@@ -1,21 +1,34 @@
 //! ClickHouse's Native format: one block, column after column. What ClickHouse would have to do for each value of each row it
 //! does once for each column, and repeated texts come with their dictionary made.
 
+mod packed;
+mod words;
+
+use std::fmt;
 use std::io::{self, Write};
 
-use foldhash::HashMap;
+use bytes::Bytes;
 use tapedeck_schemas::Digest;
 use uuid::Uuid;
 
-use super::columns::COLUMNS;
+use super::columns::{COLUMNS, NEVER_LEFT_OUT};
+use packed::{Packed, length, text};
+use words::{OWN_DICTIONARY, Words};
 
-/// Version of the serialization of a `LowCardinality`: a dictionary of its own with each block.
-const OWN_DICTIONARY: u64 = 1;
-/// Its flags: keys follow, and the dictionary is to be built from them.
-const KEYS_FOLLOW: u64 = 1 << 9 | 1 << 10;
+/// What a block is written to.
+pub trait Taker: Write {
+    /// Takes bytes that are shared, without copying them where that is cheaper.
+    ///
+    /// # Errors
+    /// As [`Write::write_all`].
+    fn share(&mut self, bytes: &Bytes) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+}
 
-/// The columns of one block, filled row after row, value after value.
-#[derive(Debug)]
+impl Taker for Vec<u8> {}
+
+/// The columns of one block, filled row after row, value after value. Debug shows no value.
 pub struct Columns {
     columns: Vec<Values>,
     /// The column that the next value of the row belongs to.
@@ -24,51 +37,33 @@ pub struct Columns {
 }
 
 /// The values of one column.
-#[derive(Debug)]
 enum Values {
     /// Numbers, ids and hashes, one after the other.
-    Fixed(Vec<u8>),
+    Fixed(Packed),
     /// Texts, each behind its length.
-    Texts(Vec<u8>),
+    Texts(Packed),
+    /// Payloads, which are large: they stay where they are until the block is written.
+    Bodies(Vec<Bytes>),
     /// Texts that repeat.
     Words(Words),
     /// Lists.
     Lists(Box<Lists>),
 }
 
-#[derive(Debug)]
 struct Lists {
     /// The number of items up to the end of each list, little-endian.
-    ends: Vec<u8>,
+    ends: Packed,
     count: u64,
     items: Values,
 }
 
-/// A column of `LowCardinality(String)`.
-#[derive(Debug)]
-struct Words {
-    /// The distinct texts, each behind its length. The first is the empty one.
-    keys: Vec<u8>,
-    /// Number of a text among the keys.
-    numbers: HashMap<Box<[u8]>, u32>,
-    /// The text before, and its number: nearly always it is the next one, too.
-    last: (Vec<u8>, u32),
-    /// By row.
-    indexes: Vec<u32>,
-}
-
 impl Columns {
-    /// An empty block for so many rows whose bodies have so many bytes in all.
+    /// An empty block for so many rows.
     #[must_use]
-    pub fn with_capacity(rows: usize, bodies: usize) -> Self {
-        let columns = COLUMNS.iter().map(|(name, kind)| {
-            let mut values = Values::of(kind);
-            if let Values::Texts(bytes) = &mut values
-                && *name == "payload"
-            {
-                bytes.reserve(bodies + 3 * rows);
-            }
-            values
+    pub fn with_capacity(rows: usize) -> Self {
+        let columns = COLUMNS.iter().map(|(name, kind)| match *name {
+            "payload" => Values::Bodies(Vec::with_capacity(rows)),
+            _ => Values::of(kind, rows),
         });
         Self {
             columns: columns.collect(),
@@ -83,16 +78,26 @@ impl Columns {
         self.rows
     }
 
-    /// Writes the block.
+    /// Which of [`COLUMNS`] the block has: those that have nothing but the default in any row are left out, which is about half
+    /// of them nearly always.
+    #[must_use]
+    pub fn used(&self) -> Vec<usize> {
+        let is_used =
+            |index: &usize| NEVER_LEFT_OUT.contains(&COLUMNS[*index].0) || !self.columns[*index].are_defaults();
+        (0..COLUMNS.len()).filter(is_used).collect()
+    }
+
+    /// Writes the block, with the columns that are [`used`](Self::used).
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write(&self, out: &mut impl Taker, used: &[usize]) -> io::Result<()> {
         let mut head = Vec::with_capacity(64);
-        length(&mut head, self.columns.len());
+        length(&mut head, used.len());
         length(&mut head, self.rows);
         out.write_all(&head)?;
-        for ((name, kind), values) in COLUMNS.iter().zip(&self.columns) {
+        for &index in used {
+            let ((name, kind), values) = (COLUMNS[index], &self.columns[index]);
             head.clear();
             text(&mut head, name.as_bytes());
             text(&mut head, kind.as_bytes());
@@ -111,17 +116,20 @@ impl Columns {
 
     pub(super) fn raw(&mut self, bytes: &[u8]) {
         match self.next() {
-            Values::Fixed(values) => values.extend_from_slice(bytes),
+            Values::Fixed(values) => values.add(bytes),
             other => other.mismatch(),
         }
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        self.next().add_text(bytes);
+    pub(super) fn body(&mut self, body: Option<&Bytes>) {
+        match self.next() {
+            Values::Bodies(bodies) => bodies.push(body.cloned().unwrap_or_default()),
+            other => other.mismatch(),
+        }
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
+        self.next().add_text(text.as_bytes());
     }
 
     pub(super) fn optional(&mut self, text: Option<&str>) {
@@ -140,7 +148,7 @@ impl Columns {
         let lists = self.next().lists();
         lists.end(numbers.len());
         match &mut lists.items {
-            Values::Fixed(values) => numbers.for_each(|number| values.extend_from_slice(&number.to_le_bytes())),
+            Values::Fixed(values) => numbers.for_each(|number| values.add(&number.to_le_bytes())),
             other => other.mismatch(),
         }
     }
@@ -182,24 +190,42 @@ impl Columns {
     }
 }
 
+impl fmt::Debug for Columns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Columns")
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Values {
-    fn of(kind: &str) -> Self {
+    fn of(kind: &str, rows: usize) -> Self {
         let item = kind.strip_prefix("Array(").and_then(|rest| rest.strip_suffix(')'));
         match (item, kind) {
             (Some(item), _) => Self::Lists(Box::new(Lists {
-                ends: Vec::new(),
+                ends: Packed::expecting(rows * size_of::<u64>()),
                 count: 0,
-                items: Self::of(item),
+                items: Self::of(item, 0),
             })),
-            (None, "String") => Self::Texts(Vec::new()),
-            (None, "LowCardinality(String)") => Self::Words(Words::default()),
-            _ => Self::Fixed(Vec::new()),
+            (None, "String") => Self::Texts(Packed::expecting(rows)),
+            (None, "LowCardinality(String)") => Self::Words(Words::expecting(rows)),
+            (None, kind) => Self::Fixed(Packed::expecting(rows * width(kind))),
+        }
+    }
+
+    /// Every value is its type's default.
+    fn are_defaults(&self) -> bool {
+        match self {
+            Self::Fixed(values) | Self::Texts(values) => values.are_zeros(),
+            Self::Bodies(bodies) => bodies.iter().all(Bytes::is_empty),
+            Self::Words(words) => words.are_empty(),
+            Self::Lists(lists) => lists.count == 0,
         }
     }
 
     /// Which values a row has, and in which order, is written down beside which columns there are.
     fn mismatch(&self) -> ! {
-        panic!("a value does not fit its column: {self:?}")
+        panic!("a value does not fit its column")
     }
 
     fn lists(&mut self) -> &mut Lists {
@@ -211,7 +237,7 @@ impl Values {
 
     fn add_text(&mut self, bytes: &[u8]) {
         match self {
-            Self::Texts(values) => text(values, bytes),
+            Self::Texts(values) => values.add_text(bytes),
             Self::Words(words) => words.add(bytes),
             other => other.mismatch(),
         }
@@ -222,16 +248,25 @@ impl Values {
         match self {
             Self::Words(_) => out.write_all(&OWN_DICTIONARY.to_le_bytes()),
             Self::Lists(lists) => lists.items.write_state(out),
-            Self::Fixed(_) | Self::Texts(_) => Ok(()),
+            Self::Fixed(_) | Self::Texts(_) | Self::Bodies(_) => Ok(()),
         }
     }
 
-    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write(&self, out: &mut impl Taker) -> io::Result<()> {
         match self {
-            Self::Fixed(values) | Self::Texts(values) => out.write_all(values),
+            Self::Fixed(values) | Self::Texts(values) => values.write(out),
+            Self::Bodies(bodies) => {
+                let mut head = Vec::with_capacity(8);
+                bodies.iter().try_for_each(|body| {
+                    head.clear();
+                    length(&mut head, body.len());
+                    out.write_all(&head)?;
+                    out.share(body)
+                })
+            }
             Self::Words(words) => words.write(out),
             Self::Lists(lists) => {
-                out.write_all(&lists.ends)?;
+                lists.ends.write(out)?;
                 lists.items.write(out)
             }
         }
@@ -241,79 +276,18 @@ impl Values {
 impl Lists {
     fn end(&mut self, items: usize) {
         self.count += items as u64;
-        self.ends.extend_from_slice(&self.count.to_le_bytes());
+        self.ends.add(&self.count.to_le_bytes());
     }
 }
 
-impl Default for Words {
-    fn default() -> Self {
-        Self {
-            keys: vec![0],
-            numbers: HashMap::default(),
-            last: (Vec::new(), 0),
-            indexes: Vec::new(),
-        }
+/// Bytes of a value of a type of fixed size.
+fn width(kind: &str) -> usize {
+    match kind {
+        "Bool" => 1,
+        "Int32" => 4,
+        "UUID" => 16,
+        "FixedString(32)" => 32,
+        // The only others are numbers and times of 64 bits.
+        _ => 8,
     }
-}
-
-impl Words {
-    fn add(&mut self, bytes: &[u8]) {
-        if bytes != self.last.0 {
-            self.last.1 = self.number(bytes);
-            self.last.0.clear();
-            self.last.0.extend_from_slice(bytes);
-        }
-        self.indexes.push(self.last.1);
-    }
-
-    fn number(&mut self, bytes: &[u8]) -> u32 {
-        if bytes.is_empty() {
-            return 0;
-        }
-        if let Some(number) = self.numbers.get(bytes) {
-            return *number;
-        }
-        text(&mut self.keys, bytes);
-        let number = u32::try_from(self.numbers.len() + 1).expect("a block has far fewer rows than 4 milliards");
-        self.numbers.insert(bytes.into(), number);
-        number
-    }
-
-    fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        // Without values nothing stands for them, not even the lack of keys.
-        if self.indexes.is_empty() {
-            return Ok(());
-        }
-        let keys = self.numbers.len() as u64 + 1;
-        // Bytes of an index: 1, 2 or 4.
-        let width = match self.numbers.len() {
-            0..=0xff => 0,
-            0x100..=0xffff => 1,
-            _ => 2,
-        };
-        out.write_all(&(KEYS_FOLLOW | width).to_le_bytes())?;
-        out.write_all(&keys.to_le_bytes())?;
-        out.write_all(&self.keys)?;
-        out.write_all(&(self.indexes.len() as u64).to_le_bytes())?;
-        let mut indexes = Vec::with_capacity(self.indexes.len() << width);
-        for index in &self.indexes {
-            indexes.extend_from_slice(&index.to_le_bytes()[..1 << width]);
-        }
-        out.write_all(&indexes)
-    }
-}
-
-/// A text behind its length.
-fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    length(out, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-/// LEB128.
-fn length(out: &mut Vec<u8>, mut length: usize) {
-    while length >= 0x80 {
-        out.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
 }

@@ -1,37 +1,37 @@
 use bytes::Bytes;
-use lz4_flex::frame::FrameEncoder;
 use uuid::Uuid;
 
 use super::error::timed;
+use super::packing::Packing;
 use super::{Lease, Sink, SinkError};
 use crate::rows::{self, Columns};
 
-/// Bytes handed to the connection at once.
-const CHUNK: usize = 1024 * 1024;
 /// More rows than any batch has: a batch stays one block, which is what makes its token safe.
 const ONE_BLOCK_ROWS: &str = "1048576";
 const ONE_BLOCK_BYTES: &str = "1073741824";
 
-/// Rows in ClickHouse's Native format, compressed once: every attempt sends the same bytes.
+/// Rows in ClickHouse's Native format, made once: every attempt sends the same bytes.
 #[derive(Clone)]
 pub struct Block {
-    /// One LZ4 frame.
-    compressed: Bytes,
+    /// One LZ4 frame, or the rows as they are.
+    pieces: Vec<Bytes>,
+    /// Numbers of the columns that it has.
+    columns: Vec<usize>,
     rows: usize,
 }
 
 impl Block {
-    /// Compresses rows.
+    /// Of these rows, to be sent as `packing` says.
     ///
     /// # Errors
     /// Only if LZ4 itself fails.
-    pub fn new(columns: &Columns) -> Result<Self, SinkError> {
+    pub fn new(columns: &Columns, packing: Packing) -> Result<Self, SinkError> {
+        let used = columns.used();
         let failed = |error: std::io::Error| clickhouse::error::Error::Compression(Box::new(error));
-        let mut encoder = FrameEncoder::new(Vec::new());
-        columns.write(&mut encoder).map_err(failed)?;
-        let compressed = encoder.finish().map_err(|error| failed(error.into()))?;
+        let pieces = packing.pack(|out| columns.write(out, &used)).map_err(failed)?;
         Ok(Self {
-            compressed: compressed.into(),
+            pieces,
+            columns: used,
             rows: columns.rows(),
         })
     }
@@ -62,7 +62,7 @@ impl Sink {
         let query_id = format!("{}/{}", insert.token, Uuid::now_v7().simple());
         let mut attempt = self.loading.all()[lease.endpoint]
             .client()
-            .insert_formatted_with(statement(lease.until))
+            .insert_formatted_with(statement(lease.until, &insert.block.columns))
             .with_setting("query_id", query_id)
             .with_setting("insert_deduplicate", "1")
             .with_setting("insert_deduplication_token", insert.token)
@@ -80,9 +80,8 @@ impl Sink {
             .with_setting("min_insert_block_size_rows", ONE_BLOCK_ROWS)
             .with_setting("min_insert_block_size_bytes", ONE_BLOCK_BYTES);
         let sent = async {
-            let mut rest = insert.block.compressed.clone();
-            while !rest.is_empty() {
-                attempt.send(rest.split_to(rest.len().min(CHUNK))).await?;
+            for piece in &insert.block.pieces {
+                attempt.send(piece.clone()).await?;
             }
             attempt.end().await
         };
@@ -91,16 +90,17 @@ impl Sink {
     }
 }
 
-/// The one statement that writes to `frames`, with a lease in microseconds since 1970.
+/// The one statement that writes to `frames`, with a lease in microseconds since 1970, and the numbers of the columns that
+/// are sent.
 ///
 /// `nowInBlock64` is evaluated for every block as it arrives; `now64` once, before the body has come.
 #[must_use]
-pub fn statement(lease: i64) -> String {
-    let names = rows::names();
+pub fn statement(lease: i64, columns: &[usize]) -> String {
+    let names = rows::names(columns.iter().copied());
     format!(
         "INSERT INTO frames ({names}) SELECT {names} FROM input('{structure}') \
          WHERE throwIf(nowInBlock64(6) >= fromUnixTimestamp64Micro({lease}), 'the lease has run out') = 0 \
          FORMAT Native",
-        structure = rows::structure()
+        structure = rows::structure(columns.iter().copied())
     )
 }

@@ -25,7 +25,7 @@ fn rows(case: &Case) -> Columns {
     while proxy.sealed.len() < COUNT {
         proxy.call(&"lorem ipsum ".repeat(80));
     }
-    let mut columns = Columns::with_capacity(COUNT, 0);
+    let mut columns = Columns::with_capacity(COUNT);
     for (offset, sealed) in (0..).zip(proxy.sealed.iter().take(COUNT)) {
         let (key, value) = record(sealed);
         let read = Record::read(offset, 0, Some(&key), Some(&value))
@@ -53,8 +53,8 @@ fn rows(case: &Case) -> Columns {
 async fn a_body_that_arrives_after_the_lease_inserts_nothing_and_the_same_token_still_lands_once() {
     let case = Case::new().await;
     let columns = rows(&case);
-    let mut bytes = Vec::new();
-    columns.write(&mut bytes).expect("a vector takes everything");
+    let (used, mut bytes) = (columns.used(), Vec::new());
+    columns.write(&mut bytes, &used).expect("a vector takes everything");
     let token = format!("{}0-{COUNT}", token_prefix(&case.origin()));
     let clock = ServerClock::ask(&case.sink).await.expect("a clock");
     let lease = clock.now() + 700_000;
@@ -65,7 +65,7 @@ async fn a_body_that_arrives_after_the_lease_inserts_nothing_and_the_same_token_
     target
         .query_pairs_mut()
         .append_pair("database", case.sink.database())
-        .append_pair("query", &statement(lease))
+        .append_pair("query", &statement(lease, &used))
         .append_pair("insert_deduplicate", "1")
         .append_pair("insert_deduplication_token", &token)
         .append_pair("async_insert", "0");
@@ -89,7 +89,7 @@ async fn a_body_that_arrives_after_the_lease_inserts_nothing_and_the_same_token_
     assert!(answer.contains("the lease has run out"), "{answer}");
     assert_eq!(case.number(ROWS).await, 0);
 
-    let block = Block::new(&columns).expect("compressed");
+    let block = Block::new(&columns, case.sink.packing()).expect("packed");
     let insert = Insert {
         token: &token,
         block: &block,

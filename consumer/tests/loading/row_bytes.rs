@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use tapedeck_consumer::redaction::{self, Body};
-use tapedeck_consumer::rows::{Columns, Row, Verdict, names};
+use tapedeck_consumer::rows::{COLUMNS, Columns, Origin, Row, Verdict, names};
 use tapedeck_consumer::sessions::{Place, Totals};
-use tapedeck_consumer::sink::{Block, Insert, ServerClock};
+use tapedeck_consumer::sink::{Block, Insert, Packing, ServerClock, Sink};
 use tapedeck_schemas::{
     Client, Counters, Decision, Digest, Direction, End, Frame, Gap, Http, Kind, LostFrame, Part, Payload,
     PreviousSegment, Principal, Protocol, Rpc, RpcKind, Salt, Salts, SegmentEvent, SessionKey, Sse,
@@ -263,27 +263,49 @@ async fn rows_come_back_as_they_were_encoded() {
             retention: "standard".into(),
         });
     }
-    let mut columns = Columns::with_capacity(rows.len(), 0);
-    rows.iter().for_each(|row| row.encode(&case.origin(), &mut columns));
-    let mut encoded = Vec::new();
-    columns.write(&mut encoded).expect("a vector takes everything");
-    let block = Block::new(&columns).expect("compressed");
-    let clock = ServerClock::ask(&case.sink).await.expect("a clock");
+    // One that has next to nothing, but for a time at which it does not expire: most columns are left out.
+    let in_time = Frame {
+        time: 1_795_000_000_000_000,
+        ..Frame::default()
+    };
+    let bare = [Row {
+        frame: redaction::CleanFrame::stub(in_time, "no_value"),
+        place: Place::default(),
+        answers: None,
+        message_size: 0,
+        ..rows.remove(0)
+    }];
+    let ways = [
+        (Packing::Plain, &rows[..]),
+        (Packing::Lz4, &rows[..]),
+        (Packing::Plain, &bare[..]),
+    ];
+    for (number, (packing, rows)) in ways.into_iter().enumerate() {
+        come_back(&case.sink.clone().with_packing(packing), &case.origin(), rows, number).await;
+    }
+}
+
+async fn come_back(sink: &Sink, origin: &Origin, rows: &[Row], number: usize) {
+    let mut columns = Columns::with_capacity(rows.len());
+    rows.iter().for_each(|row| row.encode(origin, &mut columns));
+    let (all, mut encoded): (Vec<usize>, _) = ((0..COLUMNS.len()).collect(), Vec::new());
+    columns.write(&mut encoded, &all).expect("a vector takes everything");
+    let block = Block::new(&columns, sink.packing()).expect("packed");
+    let clock = ServerClock::ask(sink).await.expect("a clock");
     let lease = clock.lease(Instant::now(), Duration::from_secs(30));
     let insert = Insert {
-        token: "row-bytes",
+        token: &format!("row-bytes-{number}"),
         block: &block,
     };
-    case.sink.insert(&insert, lease).await.expect("inserted");
+    sink.client()
+        .query("TRUNCATE TABLE frames")
+        .execute()
+        .await
+        .expect("empty");
+    sink.insert(&insert, lease).await.expect("inserted");
 
-    let sql = format!("SELECT {} FROM frames ORDER BY kafka_offset", names());
-    let mut cursor = case
-        .sink
-        .client()
-        .query_raw(&sql)
-        .fetch_bytes("RowBinary")
-        .expect("a query");
-    let read = cursor.collect().await.expect("rows");
-    let written = row_binary(&encoded);
+    let sql = format!("SELECT {} FROM frames ORDER BY kafka_offset", names(all));
+    let mut cursor = sink.client().query_raw(&sql).fetch_bytes("RowBinary").expect("a query");
+    let (read, written) = (cursor.collect().await.expect("rows"), row_binary(&encoded));
     assert!(read == written, "{} bytes came back for {}", read.len(), written.len());
 }
