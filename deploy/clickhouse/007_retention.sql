@@ -60,6 +60,7 @@ CREATE TABLE IF NOT EXISTS frames_held AS frames
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(session_start)
 ORDER BY (tenant, session_start, session_id, segment_id, seq, kafka_source, kafka_topic, kafka_partition, kafka_offset)
+TTL toDateTime(session_start) RECOMPRESS CODEC(ZSTD(3))
 SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Frames under a legal hold, beyond their retention';
 

@@ -2,7 +2,7 @@
 -- tokens of a value made again and looks for them here.
 
 ALTER TABLE frames
-    ADD COLUMN IF NOT EXISTS tokens Array(String) COMMENT 'Tokens that stand in the payload and the metadata, each once: kind, id of the key, twenty letters.' CODEC(ZSTD),
+    ADD COLUMN IF NOT EXISTS tokens Array(String) COMMENT 'Tokens that stand in the payload and the metadata, each once: kind, id of the key, twenty letters.',
     ADD INDEX IF NOT EXISTS token tokens TYPE bloom_filter(0.01) GRANULARITY 1;
 
 ALTER TABLE frames
@@ -12,7 +12,7 @@ ALTER TABLE frames
     COMMENT COLUMN payload 'The redacted body, or event data. Of a message of several parts each has its own piece: joined by part_index they are the message.';
 
 ALTER TABLE frames_held
-    ADD COLUMN IF NOT EXISTS tokens Array(String) COMMENT 'Tokens that stand in the payload and the metadata, each once: kind, id of the key, twenty letters.' CODEC(ZSTD);
+    ADD COLUMN IF NOT EXISTS tokens Array(String) COMMENT 'Tokens that stand in the payload and the metadata, each once: kind, id of the key, twenty letters.';
 
 -- Its columns are those of the time at which it was made.
 ALTER TABLE frames_held_from_frames MODIFY QUERY

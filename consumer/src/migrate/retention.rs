@@ -10,8 +10,13 @@ use crate::retention::{Retention, STANDARD};
 /// What the tables are created with.
 const CREATED_WITH: u32 = 400;
 
-/// Tables whose rows expire by class, counted from the session's start.
-const TABLES: [&str; 4] = ["frames", "calls", "sessions", "unknown_calls"];
+/// Tables whose rows expire by class, counted from the session's start, and what their TTL has besides.
+const TABLES: [(&str, &str); 4] = [
+    ("frames", ", toDateTime(session_start) RECOMPRESS CODEC(ZSTD(3))"),
+    ("calls", ", toDateTime(session_start) RECOMPRESS CODEC(ZSTD)"),
+    ("sessions", ""),
+    ("unknown_calls", ""),
+];
 
 #[derive(Row, Deserialize)]
 struct ClassRow {
@@ -76,7 +81,7 @@ pub(super) fn statements(days: &BTreeMap<String, u32>) -> Vec<String> {
     );
     TABLES
         .iter()
-        .map(|table| format!("ALTER TABLE {table} MODIFY TTL {until}"))
+        .map(|(table, besides)| format!("ALTER TABLE {table} MODIFY TTL {until}{besides}"))
         .collect()
 }
 
