@@ -108,6 +108,8 @@ impl Publisher {
             .set("partitioner", "murmur2")
             .set("message.timeout.ms", timeout.as_millis().to_string())
             .set("linger.ms", "5")
+            // A batch's events are made faster than they are sent; beyond this they wait unmade.
+            .set("queue.buffering.max.kbytes", "16384")
             .set("compression.type", "lz4")
             .set("allow.auto.create.topics", "false");
         let producer = Arc::new(create(&config)?);
