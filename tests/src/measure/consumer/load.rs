@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// How often it is looked how far loading is.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How often it is looked whether loading begins.
+const WATCH: Duration = Duration::from_millis(2);
+
 /// The rate is that up to here: the last, partial batch waits for its time to come, which says nothing of speed.
 const MOST: f64 = 0.9;
 
@@ -121,10 +124,18 @@ async fn by_consumer(parts: &Parts, topic: &Topic, database: &Database, way: Way
     if !way.merges {
         stop_merges(database).await?;
     }
-    let clickhouse = parts.clickhouse.child().id();
+    let (clickhouse, waited) = (parts.clickhouse.child().id(), Instant::now());
+    // What both do meanwhile, and questions how far it is, are no part of loading.
+    let began = loop {
+        match taken_over(&process) {
+            Ok(began) => break began,
+            Err(_) if waited.elapsed() < PATIENCE => tokio::time::sleep(WATCH).await,
+            Err(error) => return Err(error),
+        }
+    };
     let before = (processor_time(process.id())?, processor_time(clickhouse)?);
     let (most, rows) = until_most(database, topic.frames).await?;
-    let took = most.duration_since(taken_over(&process)?)?;
+    let took = most.duration_since(began)?;
     let after = (processor_time(process.id())?, processor_time(clickhouse)?);
     let peak = peak_memory(process.id())?;
     consumer.service().stop().await;
@@ -159,8 +170,8 @@ async fn by_engine(parts: &Parts, topic: &Topic, database: &Database, way: Way<'
         stop_merges(database).await?;
     }
     let clickhouse = parts.clickhouse.child().id();
-    let before = processor_time(clickhouse)?;
     let began = engine::start(database, &topic.kafka, registry).await?;
+    let before = processor_time(clickhouse)?;
     let began = SystemTime::now() - began.elapsed();
     let (most, rows) = until_most(database, topic.frames).await?;
     let took = most.duration_since(began)?;
