@@ -17,7 +17,7 @@ use crate::process::{Launch, ProcessError};
 use crate::progress::{Progress, Step};
 
 /// Longer than a download takes on a slow line.
-const DOWNLOAD: Duration = Duration::from_secs(20 * 60);
+pub(crate) const DOWNLOAD: Duration = Duration::from_secs(20 * 60);
 
 /// Longer than a build takes on a slow machine.
 const BUILD: Duration = Duration::from_secs(90 * 60);
@@ -340,7 +340,7 @@ pub async fn go(folder: &Folder, recipe: &str, version: &str, progress: &dyn Pro
     Ok(vacancy.seal()?)
 }
 
-async fn complete(launch: &Launch, part: &str, within: Duration) -> Result<(), FetchError> {
+pub(crate) async fn complete(launch: &Launch, part: &str, within: Duration) -> Result<(), FetchError> {
     launch.complete(within).await.map_err(|source| FetchError::Client {
         part: part.to_owned(),
         source: Box::new(source),

@@ -12,6 +12,7 @@
 pub mod binaries;
 pub mod broker;
 mod cargo;
+pub mod checkout;
 pub mod chromium;
 pub mod clickhouse;
 pub mod collector;

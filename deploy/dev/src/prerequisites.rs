@@ -18,6 +18,8 @@ pub enum Prerequisite {
     Python,
     /// Go 1.26 or newer: builds the OpenTelemetry collector.
     Go,
+    /// git: gets data of public repositories to measure with.
+    Git,
     /// A C compiler: builds librdkafka and the embedded broker's SQLite.
     CCompiler,
     /// make: builds librdkafka.
@@ -91,6 +93,7 @@ impl Prerequisite {
             Self::Npm => "npm (`npm`)",
             Self::Python => "Python 3.10 or newer with pip (`python3 -m pip`)",
             Self::Go => "Go 1.26 or newer (`go`)",
+            Self::Git => "git (`git`)",
             Self::CCompiler => "a C compiler (`cc`)",
             Self::Make => "make (`make`)",
             Self::OpenSsl => "OpenSSL's headers, found by pkg-config",
@@ -105,6 +108,7 @@ impl Prerequisite {
             Self::Npm => "package npm; it comes with Node.js from https://nodejs.org",
             Self::Python => "packages python3 and python3-pip, or https://www.python.org",
             Self::Go => "package golang-go where it is new enough, or https://go.dev",
+            Self::Git => "package git, or https://git-scm.com",
             Self::CCompiler => "package gcc",
             Self::Make => "package make",
             Self::OpenSsl => "packages libssl-dev and pkg-config",
@@ -119,6 +123,7 @@ impl Prerequisite {
             Self::Npm => "npm",
             Self::Python => "python3-pip",
             Self::Go => "golang-go",
+            Self::Git => "git",
             Self::CCompiler => "gcc",
             Self::Make => "make",
             Self::OpenSsl => "libssl-dev pkg-config",
@@ -133,6 +138,7 @@ impl Prerequisite {
             Self::Npm => present("npm", &["--version"]),
             Self::Python => versioned("python3", &["-m", "pip", "--version"], 10, python_minor),
             Self::Go => versioned("go", &["version"], 26, go_minor),
+            Self::Git => present("git", &["--version"]),
             Self::CCompiler => present("cc", &["--version"]),
             Self::Make => present("make", &["--version"]),
             Self::OpenSsl => present("pkg-config", &["--exists", "openssl"]),
