@@ -6,7 +6,7 @@
 The crate comes from crates.io through cargo; nothing of its code is built. Its file upstream-sources.json.gz has Betterleaks'
 config/betterleaks.toml unchanged, at the revision in its name. The result is the same for everyone; --check compares.
 
-What is converted: id, description, regex, keywords, confidence and the entropy of the filter. What is not: validation by
+What is converted: id, description, regex, keywords, confidence, and of the filter the entropy and what secrets must not look like. What is not: validation by
 network requests, path rules, the token ratio (a dictionary), rules about names that open nothing. For each rule an
 example is made from its own regex by a seeded generator: a text, and the secret in it.
 """
@@ -96,6 +96,31 @@ def least_entropy(rule):
     return float(found[2]) + (0.001 if found[1] == "<=" else 0.0)
 
 
+# What a secret has to look like, said as what it must not: fewer than two digits.
+TURNED = {
+    "^(?:[^0-9]*[0-9]){2}": "^[^0-9]+[0-9]?[^0-9]*$",
+    "^sbp_[a-z0-9_-]*[0-9][a-z0-9_-]*[0-9][a-z0-9_-]*$": "^[^0-9]+[0-9]?[^0-9]*$",
+}
+
+
+QUOTED = r'"(?:[^"\\]|\\.)*"|`[^`]*`'
+
+
+def excepted(rule):
+    """Patterns of what the filter lets be."""
+    found = []
+    lists = rf'(!?)\s*matchesAny\(finding\["secret"\], \[((?:\s*(?:{QUOTED}),?)*)\s*\]\)'
+    for negated, patterns in re.findall(lists, rule.get("filter", "")):
+        for quoted in re.findall(QUOTED, patterns):
+            pattern = quoted[1:-1] if quoted[0] == "`" else json.loads(quoted)
+            if not negated:
+                # A brace that repeats nothing.
+                found.append(re.sub(r"(?<!\\)\{(?![0-9])", r"\{", pattern))
+            elif pattern in TURNED:
+                found.append(TURNED[pattern])
+    return found
+
+
 class Generator:
     """Texts that a pattern matches."""
 
@@ -173,6 +198,8 @@ def example(rule, least):
             continue
         if rule_is_opaque(rule) and not opaque(secret):
             continue
+        if any(re.search(hoisted(pattern), secret) for pattern in excepted(rule)):
+            continue
         if any(word.lower() in text.lower() for word in rule["keywords"]):
             return text, secret
         return f"{rule['keywords'][0]} {text}", secret
@@ -236,6 +263,8 @@ def convert(rule):
     lines.append(f"validator = {json.dumps('opaque' if rule_is_opaque(rule) else 'filled')}")
     if least:
         lines.append(f"entropy = {least:g}")
+    if excepted(rule):
+        lines.append(f"except = [{', '.join(map(string, excepted(rule)))}]")
     if rule["confidence"] != "high":
         lines.append(f"confidence = {json.dumps(rule['confidence'])}")
     lines.append(f"finds = [[{json.dumps(made[0])}, {json.dumps(made[1])}]]")

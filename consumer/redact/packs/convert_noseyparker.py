@@ -6,8 +6,8 @@
 CHECKOUT is a clone of https://github.com/praetorian-inc/noseyparker; without it one is made. Only its rule files are read,
 at the revision below, so the result is the same for everyone; --check compares. Needs PyYAML.
 
-What is converted: name, pattern, and of the examples the first in which the pattern finds something, with what has to go.
-What is not: rules about names, hashes and addresses; rules whose examples the other packs find.
+What is converted: name, pattern, and of the examples the first in which the pattern finds something that no other pack does, with
+what has to go. What is not: rules about names and addresses; rules all of whose examples the other packs find.
 """
 
 import json
@@ -34,23 +34,37 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TARGET = os.path.join(HERE, "issuers.toml")
 OTHERS = ("credentials.toml", "secrets.toml")
 
+# Rules of theirs that find whatever is named like a secret: what they find here, they find under that name only.
+BY_NAME = ("assigned-secret", "environment-secret", "command-secret")
+
+# Converted, whatever other rules find: aws-secret-key in credentials.toml wants letters of both cases.
+NEEDED = ("np.aws.2",)
+
+# Words to look for, where those that every match has stand everywhere.
+WORDS = {"np.facebook.1": ["facebook", "fbapi", "fb_api", "fbapp", "fb_app", "fbclient", "fbsecret", "fb_secret", "fbkey", "fb_key"]}
+# Patterns that take a part of an address for a token, or find their word inside another.
+CORRECTED = {
+    "np.jenkins.1": lambda pattern: pattern.replace("jenkins.{0,12}", "jenkins[^/\\n]{0,12}"),
+    "np.okta.1": lambda pattern: pattern.replace("(?:okta|ssws)", "(?:\\b|_)(?:okta|ssws)"),
+}
+
 # Not converted, and why.
 SKIPPED = {
     "generic.yml": "patterns for anything",
-    "hashes.yml": "about hashes",
     "http.yml": "authorization and basic-credentials in credentials.toml",
     "jwt.yml": "jwt in credentials.toml",
     "pem.yml": "private-key in credentials.toml",
-    "truenas.yml": "searches every JSON-RPC message",
-    "gradle.yml": "assigned-secret in credentials.toml",
-    "netrc.yml": "assigned-secret in credentials.toml",
     "postgres.yml": "url-userinfo in credentials.toml",
     "phpmailer.yml": "assigned-secret in credentials.toml",
-    "codeclimate.yml": "finds reports' ids",
 }
 # Likewise, by rule.
 RULES_SKIPPED = {
     "np.google.6": "opens nothing by itself",
+    "np.truenas.1": "words that stand in every JSON-RPC message",
+    "np.truenas.2": "words that stand in every JSON-RPC message",
+    "np.google.3": "found by name, and by google-api-key in credentials.toml",
+    "np.netrc.1": "words that stand everywhere",
+    "np.auth0.1": "auth0-client-secret-1 in secrets.toml",
     "np.hashicorp.1": "words that stand everywhere",
     "np.hashicorp.2": "words that stand everywhere",
     "np.hashicorp.3": "words that stand everywhere",
@@ -62,10 +76,14 @@ def git(checkout, *arguments):
     return subprocess.run(["git", "-C", checkout, *arguments], check=True, capture_output=True, text=True).stdout
 
 
+def uncommented(pattern):
+    return re.sub(r"[ \t]*\(\?\#[^)]*\)", "", pattern)
+
+
 def hoisted(pattern):
     """Python wants flags for the whole pattern in front, and writes some of it otherwise."""
     flags = "".join(sorted(set("".join(re.findall(r"\(\?([imsx]+)\)", pattern)))))
-    bare = re.sub(r"\(\?[imsx]+\)", "", pattern)
+    bare = re.sub(r"\(\?[imsx]+\)", "", uncommented(pattern))
     bare = bare.replace(r"\z", r"\Z").replace("[[:alnum:]]", "[a-zA-Z0-9]").replace("[:alnum:]", "a-zA-Z0-9")
     return f"(?{flags}){bare}" if flags else bare
 
@@ -106,6 +124,8 @@ def known():
     for name in OTHERS:
         with open(os.path.join(HERE, name), "rb") as pack:
             for rule in tomllib.load(pack)["rule"]:
+                if rule["id"] in BY_NAME:
+                    continue
                 try:
                     patterns.append((rule["id"], re.compile(hoisted(rule["pattern"]))))
                 except (re.error, KeyError):
@@ -124,29 +144,32 @@ def convert(rule, patterns):
     """The rule in the format of the packs, or why not."""
     if "secret" not in rule.get("categories", []):
         return None, "opens nothing by itself"
-    if "(?#" in rule["pattern"]:
-        return None, "comments stand in its pattern"
+    if rule["id"] in CORRECTED:
+        rule = rule | {"pattern": CORRECTED[rule["id"]](rule["pattern"])}
     try:
         pattern = re.compile(hoisted(rule["pattern"]))
-        words = literals(sre.parse(hoisted(rule["pattern"])))
+        words = WORDS.get(rule["id"]) or literals(sre.parse(hoisted(rule["pattern"])))
     except (re.error, OverflowError):
         return None, "no pattern that Python reads as well"
     if not words:
         return None, "no word that every match has"
+    reason = "no example with a secret"
     for text in rule.get("examples", []):
         found = pattern.search(text)
         secrets = [group for group in found.groups() if group] or [found[0]] if found else []
-        secret = max(secrets, key=len, default="").strip()
-        if len(secret) < 8 or not text.isascii():
+        # Where names and addresses stand in front, the secret is the last.
+        secret = secrets[-1].strip() if secrets else ""
+        if len(secret) < 4 or not text.isascii():
             continue
         others = [name for name, other in patterns if any(secret in (match[0] or "") for match in other.finditer(text))]
-        if others:
-            return None, "found by another pack"
-        group = found.groups().index(secret) + 1 if secret in found.groups() else 0
+        if others and rule["id"] not in NEEDED:
+            reason = "found by other packs"
+            continue
+        group = found.lastindex if found.groups() and secret == (found[found.lastindex] or "").strip() else 0
         lines = ["[[rule]]", f'id = {json.dumps(rule["id"].replace(".", "-").replace("_", "-").lower())}', 'class = "credential"']
         lines.append(f"description = {json.dumps(rule['name'] + '.')}")
         lines.append(f"keywords = {json.dumps(words)}")
-        pattern_text = "\n".join(line.rstrip() for line in rule["pattern"].strip("\n").splitlines())
+        pattern_text = "\n".join(line.rstrip() for line in uncommented(rule["pattern"]).strip("\n").splitlines())
         lines.append(f"pattern = {string(pattern_text)}")
         if group > 1:
             lines.append(f"group = {group}")
@@ -157,9 +180,11 @@ def convert(rule, patterns):
         # Where an example says where a file lies, that is where it lies for a service, not for whoever runs as root.
         line = line.replace("/root/", "/var/lib/")
         lines.append(f"finds = [[{json.dumps(line)}, {json.dumps(secret)}]]")
-        lines.append(f"keeps = [{json.dumps(line.replace(secret, secret[:2]))}]")
+        kept = line.replace(secret, secret[:2])
+        # Where two letters are a secret, too, only the word is left.
+        lines.append(f"keeps = [{json.dumps(words[0] if pattern.search(kept) else kept)}]")
         return "\n".join(lines) + "\n", None
-    return None, "no example of one line or more with a secret"
+    return None, reason
 
 
 def main():

@@ -57,6 +57,9 @@ pub(crate) struct RawRule {
     pub(crate) until: Option<String>,
     /// What is found has at least so many bits of entropy for each byte.
     pub(crate) entropy: Option<f64>,
+    /// What is found is let be where one of these matches in it: values that documentation is full of.
+    #[serde(default)]
+    pub(crate) except: Vec<String>,
     /// The keywords stand beside what is found, not in the match: at most so many bytes away.
     pub(crate) context: Option<usize>,
     /// How sure a finding is.

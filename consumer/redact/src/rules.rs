@@ -52,6 +52,8 @@ pub(crate) struct Rule {
     pub(crate) validator: Validator,
     /// Bits per byte that a finding has at least.
     pub(crate) entropy: f64,
+    /// What is found is let be where this matches in it.
+    pub(crate) except: Option<Regex>,
     /// How far from a keyword a finding may be; 0 where the keyword is a part of the match.
     pub(crate) context: usize,
     /// How far a match reaches from its keyword; `None` if the whole text has to be searched.

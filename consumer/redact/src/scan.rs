@@ -255,7 +255,7 @@ impl Active<'_> {
                 rule.validator.refine(text, on_boundaries(text, span), |span| {
                     let span = trimmed(text, span);
                     if !span.is_empty()
-                        && rule.is_random(&text[span.clone()])
+                        && rule.is_wanted(&text[span.clone()])
                         && !self.rules.is_in_stand_in(text, &span)
                     {
                         spans.push(Span {
@@ -295,9 +295,10 @@ impl Rule {
         start..end
     }
 
-    /// Whether what was found is as random as the rule wants it.
-    fn is_random(&self, found: &str) -> bool {
-        self.entropy == 0.0 || entropy(found.as_bytes()) >= self.entropy
+    /// Whether what was found is as random as the rule wants it, and none of its exceptions.
+    fn is_wanted(&self, found: &str) -> bool {
+        (self.entropy == 0.0 || entropy(found.as_bytes()) >= self.entropy)
+            && self.except.as_ref().is_none_or(|except| !except.is_match(found))
     }
 }
 

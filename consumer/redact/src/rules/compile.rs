@@ -57,6 +57,14 @@ impl Rule {
                 None
             }
         });
+        let excepted = (!raw.except.is_empty()).then(|| format!("(?:{})", raw.except.join(")|(?:")));
+        let except = excepted.and_then(|excepted| match compiled(&excepted) {
+            Ok((regex, _)) => Some(regex),
+            Err(message) => {
+                refuse(None, format!("except: {message}"));
+                None
+            }
+        });
         let validator = match &raw.validator {
             None => Validator::Any,
             Some(name) => Validator::named(name.get_ref()).unwrap_or_else(|| {
@@ -94,6 +102,7 @@ impl Rule {
             group: raw.group,
             validator,
             entropy: raw.entropy.unwrap_or(0.0),
+            except,
             context: raw.context.unwrap_or(0),
             reach: hir.as_ref().filter(|_| in_match).and_then(reach::reach),
         };

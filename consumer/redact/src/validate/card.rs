@@ -49,7 +49,7 @@ fn candidates(text: &[u8], row: Range<usize>, mut accept: impl FnMut(Range<usize
             if last > first {
                 // One kind of separator, and groups as issuers print them: four digits first, none under three.
                 let between = text[group.start - 1];
-                if *separator.get_or_insert(between) != between || groups[first].len() < 4 {
+                if *separator.get_or_insert(between) != between || groups[first].len() != 4 {
                     break;
                 }
             }

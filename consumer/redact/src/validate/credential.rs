@@ -49,7 +49,7 @@ pub(super) fn is_assigned(text: &str, span: &Range<usize>) -> bool {
     !is_placeholder(found) && (matches!(before, Some('"' | '\'')) || !is_call && (plain || secretive))
 }
 
-/// `<token>`, `${TOKEN}`, `$TOKEN`, `{{ token }}`, `%TOKEN%`, `****`, `....`, `xxxx`: what documentation and templates write.
+/// `<token>`, `${TOKEN}`, `$TOKEN`, `$(cat token)`, `{{ token }}`, `%TOKEN%`, `****`, `....`, `xxxx`: what documentation and templates write.
 pub(super) fn is_placeholder(found: &str) -> bool {
     let name = |inner: &str| {
         inner.len() <= 40
@@ -75,5 +75,21 @@ pub(super) fn is_placeholder(found: &str) -> bool {
         || between("{{", "}}")
         || between("%", "%")
         || value.strip_prefix('$').is_some_and(shouted)
+        || value.starts_with("$(") && value.ends_with(')')
         || value.bytes().all(|b| matches!(b, b'*' | b'.' | b'x' | b'X'))
+        || is_blank(value)
+}
+
+/// `xxxx…` or `0000…`, also behind what tokens of a kind begin with, as in `ghp_xxxxxxxxxxxx`.
+fn is_blank(value: &str) -> bool {
+    // Where every part is looked at up to the end, a long value would cost too much, and none is blank.
+    let parts = value.match_indices(['_', '-', '.']).map(|(at, _)| at + 1);
+    value.len() <= 256
+        && std::iter::once(0).chain(parts).any(|start| {
+            let mut letters = value[start..].bytes().filter(u8::is_ascii_alphanumeric);
+            let first = letters.next();
+            first.is_some_and(|first| {
+                matches!(first, b'x' | b'X' | b'0') && letters.clone().count() > 10 && letters.all(|byte| byte == first)
+            })
+        })
 }

@@ -16,11 +16,12 @@ const LONG_CODES: [&str; 16] = [
     "21", "22", "23", "24", "25", "26", "29", "35", "37", "38", "42", "50", "59", "67", "85", "96",
 ];
 
-/// A number of 7 to 15 digits; with `+`, of a country that exists. Numbers for fiction (NANP 555-01xx) are nobody's.
+/// A number of 7 to 15 digits, less its extension behind an `x`; with `+`, of a country that exists. Numbers for fiction (NANP
+/// 555-01xx) are nobody's.
 pub(super) fn phone(text: &str, span: &Range<usize>) -> bool {
-    let found = &text[span.clone()];
+    let found = text[span.clone()].split('x').next().unwrap_or_default();
     let digits: String = found.chars().filter(char::is_ascii_digit).collect();
-    if !(7..=15).contains(&digits.len()) || !super::stands_alone(text, span) {
+    if !(7..=15).contains(&digits.len()) || !super::stands_alone(text, span) || begins_with_date(found) {
         return false;
     }
     let national = match found.strip_prefix('+') {
@@ -43,6 +44,24 @@ pub(super) fn phone(text: &str, span: &Range<usize>) -> bool {
     varied && !fictional && !short_fiction && !sum
 }
 
+/// Whether a year, a month and a day come first, or a day and a month of two digits each, in either order, and a year.
+fn begins_with_date(found: &str) -> bool {
+    let mut parts = found.split(|c: char| !c.is_ascii_digit());
+    let mut part = || {
+        parts
+            .next()
+            .and_then(|part| Some((part.len(), part.parse::<u32>().ok()?)))
+    };
+    let (Some(first), Some(second), Some(third)) = (part(), part(), part()) else {
+        return false;
+    };
+    let (year, (a, b)) = match (first, second, third) {
+        ((4, year), (2, month), (2, day)) | ((2, day), (2, month), (4, year)) => (year, (day, month)),
+        _ => return false,
+    };
+    (1900..2100).contains(&year) && (1..=31).contains(&a.max(b)) && (1..=12).contains(&a.min(b))
+}
+
 /// Reachable from everywhere, and of somebody.
 pub(super) fn public_ip(text: &str, span: &Range<usize>) -> bool {
     let bytes = text.as_bytes();
@@ -57,7 +76,9 @@ pub(super) fn public_ip(text: &str, span: &Range<usize>) -> bool {
     }
     match text[span.clone()].parse() {
         Ok(IpAddr::V4(address)) => is_public_v4(address),
-        Ok(IpAddr::V6(address)) => is_public_v6(address),
+        Ok(IpAddr::V6(address)) => {
+            is_public_v6(address) || is_spelled_out(&text[span.clone()]) && !is_special_v6(address)
+        }
         Err(_) => false,
     }
 }
@@ -82,6 +103,17 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     // Global unicast (RFC 4291) but for documentation (RFC 3849).
     let [first, second, ..] = address.segments();
     (0x2000..0x4000).contains(&first) && (first, second) != (0x2001, 0xDB8)
+}
+
+/// Eight groups, most of them too long for pairs of digits: nothing else looks like it.
+fn is_spelled_out(found: &str) -> bool {
+    found.split(':').filter(|group| group.len() > 2).count() >= 5 && !found.contains("::")
+}
+
+/// Local, of one link, to many, for documentation, or of a block with a meaning of its own (RFC 4291, RFC 4193, RFC 3849).
+fn is_special_v6(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    matches!(first >> 8, 0x00 | 0xFC..=0xFF) || (first, second) == (0x2001, 0xDB8)
 }
 
 /// Six pairs, neither none nor all, and no longer row.
