@@ -14,7 +14,7 @@
 //! So that files can be searched at all, tables are told to compress nothing before their first row.
 
 mod checks;
-mod dice;
+pub(crate) mod dice;
 mod forms;
 mod issuers;
 mod kinds;

@@ -3,6 +3,7 @@
 //! Load generator and target are processes of their own and do next to nothing beside HTTP, so that what is measured is
 //! what stands between them. Contenders take turns within each round; what is reported is the median over the rounds.
 
+mod accuracy;
 pub mod acknowledge;
 mod answers;
 mod calls;
@@ -22,6 +23,7 @@ mod usage;
 
 use std::time::Duration;
 
+pub use accuracy::{Wanted, accuracy};
 pub use redaction::redact;
 pub use report::{Report, Row};
 pub use streams::streams;

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tapedeck_dev::broker::BrokerKind;
 use tapedeck_tests::measure::acknowledge::Records;
 use tapedeck_tests::measure::load::Load;
-use tapedeck_tests::measure::{self, Extent, Report, acknowledge, listeners, load, target};
+use tapedeck_tests::measure::{self, Extent, Report, Wanted, acknowledge, listeners, load, target};
 use tapedeck_tests::{canaries, faults, run};
 use url::Url;
 
@@ -67,6 +67,18 @@ enum Command {
         /// Which values: the same ones for the same number
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// How well redaction tells secrets and personal data from everything else: the tables of its README
+    Accuracy {
+        /// Only the sets that are kept here: nothing is fetched
+        #[arg(long)]
+        kept: bool,
+        /// Put the tables into consumer/redact/README.md
+        #[arg(long)]
+        write: bool,
+        /// Also say what was left, and what went without need
+        #[arg(long)]
+        explain: bool,
     },
     /// How fast redaction is, beside other ways to find as much
     Redact {
@@ -186,6 +198,10 @@ fn main() -> anyhow::Result<()> {
                 _ => canaries::USUAL,
             };
             run(async { Ok(canaries::all(count, seed).await?.tell()?) })
+        }
+        Command::Accuracy { kept, write, explain } => {
+            let wanted = Wanted { kept, write, explain };
+            print(&tokio::runtime::Runtime::new()?.block_on(measure::accuracy(wanted))?)
         }
         Command::Redact { json } => {
             let report = tokio::runtime::Runtime::new()?.block_on(measure::redact())?;
