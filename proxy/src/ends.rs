@@ -257,7 +257,8 @@ impl Tape {
         Ok(pending)
     }
 
-    /// All of the answer was released: the end that its last frame has holds. Where that has none, a frame of its own says it.
+    /// All of the answer was released: the end that its last frame has holds. Where that has none, a frame of its own
+    /// says it.
     pub(crate) fn released(&mut self) {
         match self.stage {
             Stage::Ending(end) => {

@@ -25,8 +25,9 @@ const MOST: usize = 64;
 
 /// Time between two ticks of a thread that has nothing to do.
 ///
-/// tokio tells a thread of each timer that is set on it and is due before all that it knows of, although it is itself that sets it:
-/// two system calls. Most exchanges set timers that are due in a minute and take them back; nothing is due before the next tick.
+/// tokio tells a thread of each timer that is set on it and is due before all that it knows of, although it is itself
+/// that sets it: two system calls. Most exchanges set timers that are due in a minute and take them back; nothing is due
+/// before the next tick.
 const TICK: Duration = Duration::from_secs(1);
 
 thread_local! {
@@ -49,8 +50,8 @@ async fn tick_until(end: impl Future<Output = ()>) {
     while tokio::time::timeout(TICK, &mut end).await.is_err() {}
 }
 
-/// Lets the other tasks of this thread have their turn that could go on now. tokio's own `yield_now` looks for I/O, too, which is a
-/// system call; this waits for nothing.
+/// Lets the other tasks of this thread have their turn that could go on now. tokio's own `yield_now` looks for I/O, too,
+/// which is a system call; this waits for nothing.
 pub(crate) async fn let_others_go_on() {
     let mut others_went_on = false;
     poll_fn(|cx| {

@@ -21,8 +21,8 @@ use crate::workers;
 /// Size from which on an event is cut: a piece may be longer by a line, and a payload has at most [`MAX_PART`] bytes.
 const PART_LIMIT: usize = MAX_PART - 2 * LINE_LIMIT;
 
-/// What is taken of a body at once, in bytes, before events are looked for in it: what is more is copied, and answers that are
-/// longer are not much dearer for being released in pieces.
+/// What is taken of a body at once, in bytes, before events are looked for in it: what is more is copied, and answers
+/// that are longer are not much dearer for being released in pieces.
 const AT_ONCE: usize = 16 * 1024;
 
 /// The event that the stream is in.

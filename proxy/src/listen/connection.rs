@@ -61,7 +61,8 @@ where
     let io = TokioIo::new(Taken::new(io, limits.write_time));
     match protocol {
         Protocol::Http1 => {
-            // It takes 100 fields at most by itself. That number, or another, being set makes it write that many empty ones first.
+            // It takes 100 fields at most by itself. Any number that is set, this one too, makes it write that many
+            // empty ones for each request first.
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.head_time)

@@ -176,8 +176,9 @@ impl Recorder {
         self.record_lent(&mut frame, payload, demand.into())
     }
 
-    /// As [`Recorder::record`], of a frame that its caller keeps, for those that follow and have most of it in common: a copy of
-    /// each would cost as much as sealing it. What the recorder owns of it is another afterwards, and its payload is none.
+    /// As [`Recorder::record`], of a frame that its caller keeps, for those that follow and have most of it in common:
+    /// a copy for each would be a dozen allocations. What the recorder owns of it is another afterwards, and its
+    /// payload is none.
     ///
     /// # Errors
     /// As [`Recorder::record`].

@@ -57,8 +57,8 @@ pub(super) fn common_frame(proxy: &Proxy, route: &Route, peer: Peer, head: &Part
     }
 }
 
-/// A UUIDv7 (RFC 9562, section 5.7) of now. `Uuid::now_v7` takes a lock that all threads share, and asks the kernel for its random bits
-/// each time.
+/// A UUIDv7 (RFC 9562, section 5.7) of now. `Uuid::now_v7` takes a lock that all threads share, and asks the kernel for
+/// its random bits each time.
 fn new_id() -> Uuid {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);

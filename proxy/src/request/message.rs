@@ -78,8 +78,8 @@ pub(super) async fn read(
     Ok(whole)
 }
 
-/// Waits for a body no longer than this. Most bodies have come with their heads, and whoever reads the connection has only to
-/// hand them over: no timer is set for them.
+/// Waits for a body no longer than this. Most bodies have come with their heads, and whoever reads the connection has
+/// only to hand them over: no timer is set for them.
 async fn in_time(longest: Duration, body: impl Future<Output = Result<Bytes, Refusal>>) -> Result<Bytes, Refusal> {
     let mut body = pin!(body);
     if let Some(whole) = body.as_mut().now_or_never() {
