@@ -44,9 +44,9 @@ impl<'r> Active<'r> {
         match (self.action_of(rule.number), &self.key) {
             (Action::Token, Some(key)) => {
                 let letters = key.letters((rule.kind, kind), &rule.canonical.write(value));
-                format!("‹{kind}:{}:{letters}›", key.id).into()
+                ["‹", kind, ":", &*key.id, ":", letters.as_str(), "›"].concat().into()
             }
-            (Action::Hash, Some(key)) => format!("‹{kind}:#{}›", key.hash(kind, value)).into(),
+            (Action::Hash, Some(key)) => format!("‹{kind}:#{}›", key.hash(kind, value).as_str()).into(),
             (Action::Partial, _) => format!("‹{kind}:****{}›", shown(value)).into(),
             (Action::Drop, _) => format!("‹dropped:{}›", rule.id).into(),
             (Action::Mask | Action::Token | Action::Hash, _) => Cow::Borrowed(rule.mask.as_str()),

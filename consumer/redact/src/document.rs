@@ -22,6 +22,7 @@ use crate::{
     triggers::Hit,
 };
 use known::Known;
+use memchr::memchr2;
 use names::Names;
 use std::ops::Range;
 
@@ -58,19 +59,41 @@ pub(crate) struct Pass<'r, 'l> {
     limits: &'l Limits,
     work: Work,
     scratch: Scratch,
-    known: Known,
+    known: Known<'r>,
     /// Looks at everything, hit or not: what tests compare with.
     every: bool,
 }
 
 /// The hits of a source, handed out token by token.
-struct Hits {
+struct Hits<'s> {
+    src: &'s [u8],
     all: Vec<Hit>,
     next: usize,
     every: bool,
+    /// Where the next byte stands that makes a name odd, as far as it was looked for.
+    odd: usize,
 }
 
-impl Hits {
+impl<'s> Hits<'s> {
+    fn new(src: &'s str, all: Vec<Hit>, every: bool) -> Self {
+        Self {
+            src: src.as_bytes(),
+            all,
+            next: 0,
+            every,
+            odd: memchr2(0xE2, b'\\', src.as_bytes()).unwrap_or(src.len()),
+        }
+    }
+
+    /// Whether a name has an escape, or may read like a stand-in, so that it has to be told apart from one; spans ascend.
+    fn is_odd(&mut self, span: &Range<usize>) -> bool {
+        if self.odd < span.start {
+            let odd = memchr2(0xE2, b'\\', &self.src[span.start..]);
+            self.odd = odd.map_or(self.src.len(), |at| span.start + at);
+        }
+        self.odd < span.end
+    }
+
     /// Whether there is one in `span`; spans ascend.
     fn within(&mut self, span: &Range<usize>) -> bool {
         while self
@@ -81,6 +104,13 @@ impl Hits {
             self.next += 1;
         }
         self.every || self.all.get(self.next).is_some_and(|hit| (hit.at as usize) < span.end)
+    }
+
+    /// Those in `span`, which was asked for last; `None` where they are not all that counts.
+    fn of(&self, span: &Range<usize>) -> Option<&[Hit]> {
+        let rest = &self.all[self.next..];
+        let end = rest.partition_point(|hit| (hit.at as usize) < span.end);
+        (!self.every).then_some(&rest[..end])
     }
 }
 
@@ -183,6 +213,13 @@ impl<'r, 'l> Pass<'r, 'l> {
         self.go_on(&mut walk, src, true, edits)
     }
 
+    /// The same where the hits in `src` are known: where it is a text whose source was searched.
+    fn nested(&mut self, src: &str, walk: Walk, hits: Option<Vec<Hit>>, edits: &mut Vec<Edit<'r>>) -> Result<(), Stop> {
+        let mut walk = walk;
+        let hits = hits.unwrap_or_else(|| self.hits(src));
+        self.walk_on(&mut walk, src, true, hits, edits)
+    }
+
     /// Walks on. `src` goes on where the walk stopped, and ends before a comma outside of strings, or with the text.
     pub(crate) fn go_on(
         &mut self,
@@ -191,21 +228,35 @@ impl<'r, 'l> Pass<'r, 'l> {
         is_last: bool,
         edits: &mut Vec<Edit<'r>>,
     ) -> Result<(), Stop> {
-        if walk.nesting > 0 {
-            self.work.spend(2 * src.len())?;
-        }
+        let hits = self.hits(src);
+        self.walk_on(walk, src, is_last, hits, edits)
+    }
+
+    /// What is worth a look in raw JSON, in order.
+    fn hits(&self, src: &str) -> Vec<Hit> {
         let rules = self.active.rules;
         let mut all = Vec::new();
         rules.triggers.raw(src.as_bytes(), &rules.keys, &mut all);
-        let mut hits = Hits {
-            all,
-            next: 0,
-            every: self.every || (self.active.plan.looks_at_all && !walk.root.states.is_empty()),
-        };
+        all
+    }
+
+    fn walk_on(
+        &mut self,
+        walk: &mut Walk,
+        src: &str,
+        is_last: bool,
+        all: Vec<Hit>,
+        edits: &mut Vec<Edit<'r>>,
+    ) -> Result<(), Stop> {
+        if walk.nesting > 0 {
+            self.work.spend(2 * src.len())?;
+        }
+        let every = self.every || (self.active.plan.looks_at_all && !walk.root.states.is_empty());
         let is_short = src.len() <= self.limits.string;
-        if hits.all.is_empty() && !hits.every && is_short && is_last && walk.is_new() {
+        if all.is_empty() && !every && is_short && is_last && walk.is_new() {
             return self.quiet(src, walk, edits);
         }
+        let mut hits = Hits::new(src, all, every);
         let progress = std::mem::replace(&mut walk.progress, Progress::new(Texts::One));
         let mut tokens = Tokens::resume(src, progress, self.limits.depth, is_last);
         let mut seen = 0;
@@ -235,15 +286,16 @@ impl<'r, 'l> Pass<'r, 'l> {
                 Token::CloseArray | Token::CloseObject => drop(walk.levels.pop()),
                 Token::Key(span) => {
                     if let Some(level) = walk.levels.last_mut() {
-                        let is_hit = hits.within(&span);
-                        self.key(src, &span, is_hit, level, edits)?;
+                        let (is_hit, is_odd) = (hits.within(&span), hits.is_odd(&span));
+                        self.key(src, &span, is_hit, is_odd, level, edits)?;
                     }
                 }
                 Token::Text(span) => {
                     let spot = self.value(walk);
                     let is_long = span.len() > self.limits.string;
                     if hits.within(&span) || is_long || spot.place.rule().is_some() {
-                        self.string(src, span, spot, walk.nesting, edits)?;
+                        let known = hits.of(&span);
+                        self.string(src, span, spot, walk.nesting, known, edits)?;
                     }
                 }
                 Token::Number(span) => {

@@ -9,11 +9,7 @@ use crate::{
     scan::Span,
     text::{Decoded, escape},
 };
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{borrow::Cow, sync::Arc};
 
 /// Replaces bytes `start..end` of a source.
 #[derive(Clone, Debug)]
@@ -75,23 +71,24 @@ impl Edit<'_> {
 
 /// How often each rule wrote a mask.
 pub(crate) fn findings(rules: &Rules, plan: &Plan, edits: &[Edit<'_>]) -> Vec<Finding> {
-    let mut counts: BTreeMap<&Arc<str>, (u16, u32)> = BTreeMap::new();
-    for edit in edits {
-        let id = &rules.all[usize::from(edit.rule)].id;
-        counts.entry(id).or_insert((edit.rule, 0)).1 += 1;
-    }
-    counts
-        .into_iter()
-        .map(|(id, (rule, count))| Finding {
-            rule: id.clone(),
-            action: plan.action(rule).unwrap_or(Action::Mask),
+    let mut counts = vec![0_u32; rules.all.len()];
+    edits.iter().for_each(|edit| counts[usize::from(edit.rule)] += 1);
+    let found = rules.all.iter().zip(counts).filter(|(_, count)| *count > 0);
+    let mut findings: Vec<Finding> = found
+        .map(|(rule, count)| Finding {
+            rule: Arc::clone(&rule.id),
+            action: plan.action(rule.number).unwrap_or(Action::Mask),
             count,
         })
-        .collect()
+        .collect();
+    findings.sort_unstable_by(|a, b| a.rule.cmp(&b.rule));
+    findings
 }
 
 /// The tokens that edits write, each once.
 pub(crate) fn tokens(edits: &[Edit<'_>]) -> Vec<String> {
-    let tokens: BTreeSet<&str> = edits.iter().filter_map(|edit| token(&edit.text)).collect();
+    let mut tokens: Vec<&str> = edits.iter().filter_map(|edit| token(&edit.text)).collect();
+    tokens.sort_unstable();
+    tokens.dedup();
     tokens.into_iter().map(str::to_owned).collect()
 }

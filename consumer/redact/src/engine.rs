@@ -162,7 +162,7 @@ impl Redactor {
             for (number, canonical) in &kinds {
                 let kind = &*self.rules.kinds[usize::from(*number)];
                 let letters = key.letters((*number, kind), &canonical.write(value));
-                tokens.insert(format!("{kind}:{}:{letters}", key.id));
+                tokens.insert(format!("{kind}:{}:{}", key.id, letters.as_str()));
             }
         }
         tokens.into_iter().collect()

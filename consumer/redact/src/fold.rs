@@ -56,6 +56,9 @@ pub(crate) fn may_fold(lead: u8) -> bool {
 
 /// `text` as it is read, with the way back; `None` if it reads as it stands.
 pub(crate) fn fold(text: &str) -> Option<(String, Vec<(usize, usize)>)> {
+    if text.is_ascii() {
+        return None;
+    }
     let mut out = String::new();
     let mut steps = Vec::new();
     let mut plain = 0;

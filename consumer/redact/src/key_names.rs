@@ -81,18 +81,19 @@ impl KeyNames {
         while let [before @ .., b'\\'] = name {
             name = before;
         }
-        // The letter of an escape is none of the name, and an escape may stand for one.
-        let start = memchr2_iter(b'"', b'\\', name).next_back();
-        if start.is_some_and(|at| name[at] == b'\\') {
-            return name.len().checked_sub(1);
-        }
         if let Some(three) = name.last_chunk::<3>()
             && three.iter().all(u8::is_ascii_alphanumeric)
+            && !ends_near_escape(name)
         {
             let three = last_three(three);
             if self.threes[usize::from(three) / 64] >> (three % 64) & 1 == 0 {
                 return None;
             }
+        }
+        // The letter of an escape is none of the name, and an escape may stand for one.
+        let start = memchr2_iter(b'"', b'\\', name).next_back();
+        if start.is_some_and(|at| name[at] == b'\\') {
+            return name.len().checked_sub(1);
         }
         let last = self.may_end_by_tail(source)?;
         // Where the name can be read as it stands, all of it counts.
@@ -165,6 +166,20 @@ impl KeyNames {
 /// Letters of a name's end that are enough to tell most names.
 const TAIL: usize = 5;
 
+/// Whether the last three bytes of a name may be of an escape: whether a backslash stands among the last eight, and no
+/// quote behind it.
+fn ends_near_escape(name: &[u8]) -> bool {
+    let Some(last) = name.last_chunk() else { return true };
+    let last = u64::from_le_bytes(*last);
+    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    // The highest bit of each byte that is this one.
+    let is = |byte: u8| {
+        let others = last ^ u64::from(byte) * 0x0101_0101_0101_0101;
+        !((others & LOW).wrapping_add(LOW) | others | LOW)
+    };
+    is(b'\\') > is(b'"')
+}
+
 /// Sixteen bits of three letters of either case.
 fn last_three(letters: &[u8; 3]) -> u16 {
     let [a, b, c] = letters.map(|letter| letter | 0x20);
@@ -222,6 +237,24 @@ mod tests {
             assert_eq!(names.rule(name, |_| true), None, "{name}");
         }
         assert!(names.add("_", 3).is_err());
+    }
+
+    #[test]
+    fn an_escape_at_the_end_of_a_name_is_seen_in_raw_json() {
+        let mut names = KeyNames::default();
+        names.add("*password", 1).unwrap();
+        for (source, may) in [
+            (r#"{"db_password"#, true),
+            (r#"{\"db_password\"#, true),
+            (r#"{"x\"db_password"#, true),
+            (r#"{"some_password\u00e9"#, true),
+            (r#"{"some_passw\nord"#, true),
+            (r#"{"some_passw\u006frd"#, true),
+            (r#"{"another_number"#, false),
+            (r#"{\"another\": 1, \"id2\"#, false),
+        ] {
+            assert_eq!(names.may_end(source.as_bytes()).is_some(), may, "{source}");
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(crate) struct TenantKey {
 
 impl TenantKey {
     /// The letters of the token of `canonical`, a value of the kind of this name and number.
-    pub(crate) fn letters(&self, (number, kind): (u16, &str), canonical: &str) -> String {
+    pub(crate) fn letters(&self, (number, kind): (u16, &str), canonical: &str) -> Letters {
         let made = || self.derive("token", kind);
         let mac = match self.kinds.get(usize::from(number)) {
             Some(key) => key.get_or_init(made).clone(),
@@ -114,7 +114,7 @@ impl TenantKey {
     }
 
     /// The letters of the hash of `value`. Another key than tokens have, so that whoever may make tokens learns nothing of it.
-    pub(crate) fn hash(&self, kind: &str, value: &str) -> String {
+    pub(crate) fn hash(&self, kind: &str, value: &str) -> Letters {
         base32(self.derive("hash", kind), value)
     }
 
@@ -130,15 +130,26 @@ impl TenantKey {
     }
 }
 
-fn base32(mut mac: Hmac<Sha256>, value: &str) -> String {
+fn base32(mut mac: Hmac<Sha256>, value: &str) -> Letters {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     mac.update(value.as_bytes());
     let digest: [u8; 32] = mac.finalize().into_bytes().into();
     let bits = digest[..13]
         .iter()
         .fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
-    let letter = |at: usize| char::from(ALPHABET[(bits >> (104 - 5 * (at + 1)) & 31) as usize]);
-    (0..LETTERS).map(letter).collect()
+    Letters(std::array::from_fn(|at| {
+        ALPHABET[(bits >> (104 - 5 * (at + 1)) & 31) as usize]
+    }))
+}
+
+/// What a token ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Letters([u8; LETTERS]);
+
+impl Letters {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("letters of base32 are ASCII")
+    }
 }
 
 /// Whether these could be the letters of a token.
@@ -209,7 +220,7 @@ mod tests {
         let ring = Keyring::new(vec![key("b", &[]), key("a", &[])], 2);
         let current = ring.current("acme").expect("there is a key");
         let token = current.letters((0, "card"), "4111");
-        assert!(are_letters(&token), "{token}");
+        assert!(are_letters(token.as_str()), "{token:?}");
         assert_eq!(
             ring.current("acme")
                 .expect("there is a key")

@@ -1,6 +1,7 @@
 //! Packs compiled: all rules of an engine, and what makes each of them worth trying.
 
 mod compile;
+mod lead;
 
 use crate::{
     action::Action,
@@ -58,6 +59,8 @@ pub(crate) struct Rule {
     pub(crate) context: usize,
     /// How far a match reaches from its keyword; `None` if the whole text has to be searched.
     pub(crate) reach: Option<Reach>,
+    /// Whether every match begins with a keyword.
+    pub(crate) leads: bool,
 }
 
 /// All rules of an engine.

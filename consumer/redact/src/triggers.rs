@@ -104,7 +104,7 @@ impl Work for TextSearch<'_, '_> {
         for start in (0..self.text.len()).step_by(WIDTH) {
             let block = Block::<L>::at(self.text, start);
             let seen = Seen::of(&block);
-            self.triggers.keywords.block::<L>(self.text, start, self.hits);
+            self.triggers.keywords.block::<L>(self.text, start, false, self.hits);
             shapes.block(start, &block, &seen, self.hits);
         }
     }
@@ -127,7 +127,7 @@ impl Work for RawSearch<'_, '_> {
         for start in (0..self.src.len()).step_by(WIDTH) {
             let block = Block::<L>::at(self.src, start);
             let seen = Seen::of(&block);
-            self.triggers.keywords.block::<L>(self.src, start, self.hits);
+            self.triggers.keywords.block::<L>(self.src, start, true, self.hits);
             shapes.block(start, &block, &seen, self.hits);
             raw.block(start, &block, &seen, self.hits);
         }

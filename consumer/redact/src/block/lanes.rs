@@ -49,7 +49,7 @@ pub(crate) struct Sieve {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn run<W: Work>(work: W) -> W::Out {
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2") {
+    if has_avx2() {
         // SAFETY: the processor has what the function is compiled for: it was asked.
         unsafe { run_avx2(work) }
     } else {
@@ -57,8 +57,25 @@ pub(super) fn run<W: Work>(work: W) -> W::Out {
     }
 }
 
+/// Whether the processor has AVX2 and what else `run_avx2` is compiled for, as all processors with AVX2 do. One answer for
+/// all of it, remembered: it is asked for every few bytes.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2")]
+#[inline]
+fn has_avx2() -> bool {
+    use std::sync::OnceLock;
+
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| {
+        is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt")
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn run_avx2<W: Work>(work: W) -> W::Out {
     work.run::<avx2::Avx2>()
 }

@@ -2,7 +2,7 @@
 //!
 //! MCP asks servers to send a structured result as text, too, so most strings of an answer come twice.
 
-use crate::scan::Span;
+use crate::edit::Edit;
 use foldhash::{HashMap, HashMapExt as _};
 
 /// Strings that are kept, and bytes of the longest.
@@ -11,8 +11,8 @@ const LONGEST: usize = 4096;
 
 /// What was found in a string.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) spans: Vec<Span>,
+pub(super) struct Found<'r> {
+    pub(super) edits: Vec<Edit<'r>>,
     /// What the search took of the body's budget. A string that comes again takes as much, so that it makes no difference
     /// whether it is known.
     pub(super) visits: u64,
@@ -20,14 +20,14 @@ pub(super) struct Found {
 
 /// Strings with what was found in them, by the same rules.
 #[derive(Debug, Default)]
-pub(super) struct Known(Option<HashMap<Box<str>, Found>>);
+pub(super) struct Known<'r>(Option<HashMap<Box<str>, Found<'r>>>);
 
-impl Known {
-    pub(super) fn find(&self, text: &str) -> Option<&Found> {
+impl<'r> Known<'r> {
+    pub(super) fn find(&self, text: &str) -> Option<&Found<'r>> {
         self.0.as_ref()?.get(text)
     }
 
-    pub(super) fn note(&mut self, text: &str, found: Found) {
+    pub(super) fn note(&mut self, text: &str, found: Found<'r>) {
         let known = self.0.get_or_insert_with(HashMap::new);
         if known.len() < STRINGS && text.len() <= LONGEST {
             known.insert(text.into(), found);

@@ -10,19 +10,21 @@ use crate::{
     scan::{Classes, Span},
     text::Decoded,
     tokens::{Texts, check},
+    triggers::Hit,
 };
-use memchr::memchr2;
 use std::{borrow::Cow, ops::Range};
 
 /// Shorter than anything that a rule finds in digits alone is a number with fewer bytes.
 const SHORTEST_NUMBER: usize = 6;
 
 impl<'r> Pass<'r, '_> {
+    /// A name; `is_odd` says that it has an escape or may hold a stand-in.
     pub(super) fn key(
         &mut self,
         src: &str,
         span: &Range<usize>,
         is_hit: bool,
+        is_odd: bool,
         level: &mut Level,
         edits: &mut Vec<Edit<'r>>,
     ) -> Result<(), DropReason> {
@@ -31,8 +33,6 @@ impl<'r> Pass<'r, '_> {
             return Err(DropReason::TooLarge);
         }
         let follows = !level.spot.states.is_empty();
-        // What may read like a stand-in has to be told apart from one.
-        let is_odd = memchr2(0xE2, b'\\', source.as_bytes()).is_some();
         if !is_hit && !follows && !is_odd && level.names.is_none() {
             level.next.place = level.spot.place.member_of_envelope(source);
             return Ok(());
@@ -67,15 +67,17 @@ impl<'r> Pass<'r, '_> {
         }
         self.allow(text.len());
         let spot = self.root(Place::Body);
-        self.text(text, spot, 0, edits)
+        self.text(text, spot, 0, None, edits)
     }
 
-    /// A text as people read it: JSON if all of it is, else searched as it stands. Offsets of the edits are those of `text`.
-    pub(crate) fn text(
+    /// A text as people read it: JSON if all of it is, else searched as it stands. Offsets of the edits are those of `text`;
+    /// `hits` are those in it, if they are known.
+    fn text(
         &mut self,
         text: &str,
         spot: Spot,
         nesting: usize,
+        hits: Option<Vec<Hit>>,
         edits: &mut Vec<Edit<'r>>,
     ) -> Result<(), DropReason> {
         let classes = spot.place.classes();
@@ -93,7 +95,7 @@ impl<'r> Pass<'r, '_> {
                 place: Place::Body,
                 states: spot.states,
             };
-            self.document(text, Walk::new(texts, root, nesting + 1), edits)
+            self.nested(text, Walk::new(texts, root, nesting + 1), hits, edits)
         } else {
             self.refuse_json(text, texts)
         };
@@ -122,25 +124,27 @@ impl<'r> Pass<'r, '_> {
         let is_usual = classes == Classes::All;
         if is_usual && let Some(found) = self.known.find(text) {
             self.work.take(found.visits)?;
-            edits.extend(found.spans.iter().map(|span| Edit::of(&self.active, span, text)));
+            edits.extend_from_slice(&found.edits);
             return Ok(());
         }
         let before = self.work.left();
-        let spans = self.active.settled(text, classes, &mut self.scratch, &mut self.work)?;
-        edits.extend(spans.iter().map(|span| Edit::of(&self.active, span, text)));
+        let found = self.active.settled(text, classes, &mut self.scratch, &mut self.work)?;
+        edits.extend_from_slice(&found);
         if is_usual {
             let visits = before - self.work.left();
-            self.known.note(text, Found { spans, visits });
+            self.known.note(text, Found { edits: found, visits });
         }
         Ok(())
     }
 
+    /// A string value; `hits` are those in it, if they are known.
     pub(super) fn string(
         &mut self,
         src: &str,
         span: Range<usize>,
         spot: Spot,
         nesting: usize,
+        hits: Option<&[Hit]>,
         edits: &mut Vec<Edit<'r>>,
     ) -> Result<(), DropReason> {
         let source = &src[span.clone()];
@@ -159,7 +163,14 @@ impl<'r> Pass<'r, '_> {
                 edits.push(Edit::of(&self.active, &Span::whole(&decoded.text, rule), &decoded.text));
             }
         } else {
-            self.text(&decoded.text, spot, nesting, edits)?;
+            let hits = hits.filter(|_| !decoded.hides()).map(|hits| {
+                let moved = |hit: &Hit| Hit {
+                    at: decoded.offset(hit.at as usize - span.start) as u32,
+                    ..*hit
+                };
+                hits.iter().map(moved).collect()
+            });
+            self.text(&decoded.text, spot, nesting, hits, edits)?;
         }
         edits[first..]
             .iter_mut()
@@ -228,10 +239,10 @@ impl<'r> Pass<'r, '_> {
 
     /// What stands in for the first finding in a text, and its rule.
     fn first_found(&mut self, text: &str, place: Place) -> Result<Option<(u16, Cow<'r, str>)>, DropReason> {
-        let spans = self
+        let found = self
             .active
             .settled(text, place.classes(), &mut self.scratch, &mut self.work)?;
-        Ok(spans.first().map(|span| (span.rule, self.active.stand_in(span, text))))
+        Ok(found.into_iter().next().map(|edit| (edit.rule, edit.text)))
     }
 
     /// `Broken` if a text is not JSON; JSON is too deep here.

@@ -1,6 +1,6 @@
 //! One rule, from what its pack says to what the engine runs.
 
-use super::Rule;
+use super::{Rule, lead};
 use crate::{
     action::Action,
     config::Pack,
@@ -84,6 +84,12 @@ impl Rule {
             return Err(refusals);
         }
         let (find, hir) = pattern.unzip();
+        // What shapes call for, or words around, begins anywhere.
+        let leads = shapes.is_empty()
+            && raw.context.is_none()
+            && hir
+                .as_ref()
+                .is_some_and(|hir| lead::leads(hir, &raw.keywords, raw.exact));
         let usual = match raw.class {
             Class::Personal => Action::Token,
             Class::Credential => Action::Mask,
@@ -105,6 +111,7 @@ impl Rule {
             except,
             context: raw.context.unwrap_or(0),
             reach: hir.as_ref().filter(|_| in_match).and_then(reach::reach),
+            leads,
         };
         Ok(Compiled {
             rule,

@@ -1,57 +1,42 @@
 //! Findings put together, and carried from a masked text back to the text itself.
 
 use super::Span;
-use crate::active::Active;
+use crate::edit::Edit;
 
-impl Active<'_> {
-    /// `text` with its spans masked.
-    pub(super) fn apply(&self, text: &str, spans: &[Span]) -> String {
-        let mut out = String::with_capacity(text.len());
-        let mut at = 0;
-        for span in spans {
-            out.push_str(&text[at..span.start]);
-            out.push_str(&self.stand_in(span, text));
-            at = span.end;
+/// Adds findings in the masked text to those in the text itself, of which `edits` were made. One that touches a mask takes
+/// in all it hides.
+pub(super) fn adopt(text: &str, edits: &[Edit<'_>], spans: &mut Vec<Span>, more: &[Span]) {
+    spans.extend(more.iter().map(|span| {
+        // Offsets of the masked text walked beside those of the text.
+        let (mut start, mut end) = (None, None);
+        let (mut text_at, mut masked_at) = (0, 0);
+        for hidden in edits {
+            let mask_start = masked_at + (hidden.start - text_at);
+            let mask_end = mask_start + hidden.text.len();
+            if span.start < mask_end && start.is_none() {
+                start = Some(if span.start < mask_start {
+                    text_at + (span.start - masked_at)
+                } else {
+                    hidden.start
+                });
+            }
+            if span.end <= mask_end && end.is_none() {
+                end = Some(if span.end <= mask_start {
+                    text_at + (span.end - masked_at)
+                } else {
+                    hidden.end
+                });
+            }
+            (text_at, masked_at) = (hidden.end, mask_end);
         }
-        out.push_str(&text[at..]);
-        out
-    }
-
-    /// Adds findings in the masked text to those in the text itself. One that touches a mask takes in all it hides.
-    pub(super) fn adopt(&self, text: &str, spans: &mut Vec<Span>, more: &[Span]) {
-        let known = spans.clone();
-        spans.extend(more.iter().map(|span| {
-            // Offsets of the masked text walked beside those of the text.
-            let (mut start, mut end) = (None, None);
-            let (mut text_at, mut masked_at) = (0, 0);
-            for hidden in &known {
-                let mask_start = masked_at + (hidden.start - text_at);
-                let mask_end = mask_start + self.stand_in(hidden, text).len();
-                if span.start < mask_end && start.is_none() {
-                    start = Some(if span.start < mask_start {
-                        text_at + (span.start - masked_at)
-                    } else {
-                        hidden.start
-                    });
-                }
-                if span.end <= mask_end && end.is_none() {
-                    end = Some(if span.end <= mask_start {
-                        text_at + (span.end - masked_at)
-                    } else {
-                        hidden.end
-                    });
-                }
-                (text_at, masked_at) = (hidden.end, mask_end);
-            }
-            Span {
-                start: start.unwrap_or(text_at + span.start.saturating_sub(masked_at)),
-                end: end.unwrap_or(text_at + span.end.saturating_sub(masked_at)),
-                rule: span.rule,
-                value: span.value.clone(),
-            }
-        }));
-        merge(text, spans);
-    }
+        Span {
+            start: start.unwrap_or(text_at + span.start.saturating_sub(masked_at)),
+            end: end.unwrap_or(text_at + span.end.saturating_sub(masked_at)),
+            rule: span.rule,
+            value: span.value.clone(),
+        }
+    }));
+    merge(text, spans);
 }
 
 /// Makes spans ascend and stay apart. One that others overlap keeps the rule and the value of the longest of them.

@@ -3,6 +3,7 @@
 
 use super::{Cause, Hit, grams};
 use crate::block::{Lanes, Sieve, WIDTH};
+use memchr::memchr;
 
 /// A word that rules wait for.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Keyword {
     run: usize,
     /// … not further from the keyword than this.
     reach: usize,
+    /// Where in it a hit is.
+    offset: u8,
 }
 
 impl Keyword {
@@ -28,6 +31,7 @@ impl Keyword {
             rules: Vec::new(),
             run: usize::MAX,
             reach: 0,
+            offset: 0,
         }
     }
 
@@ -43,7 +47,14 @@ impl Keyword {
         self.folded.len()
     }
 
-    fn stands_at(&self, text: &[u8], start: usize) -> bool {
+    /// Where in it a hit is, in bytes.
+    pub(crate) fn offset(&self) -> usize {
+        usize::from(self.offset)
+    }
+
+    /// Whether it stands there. In raw JSON, escapes may stand between it and the row that it needs, further away than in what
+    /// it says: there, a backslash counts as a row.
+    fn stands_at(&self, text: &[u8], start: usize, is_raw: bool) -> bool {
         let Some(found) = text.get(start..start + self.folded.len()) else {
             return false;
         };
@@ -57,7 +68,7 @@ impl Keyword {
         same && (self.run < 6 || {
             let from = start.saturating_sub(self.reach);
             let to = text.len().min(start + self.folded.len() + self.reach);
-            has_run(&text[from..to], self.run)
+            has_run(&text[from..to], self.run) || is_raw && memchr(b'\\', &text[from..to]).is_some()
         })
     }
 }
@@ -103,7 +114,7 @@ struct Entry {
 }
 
 impl Keywords {
-    pub(super) fn new(all: Vec<Keyword>) -> Self {
+    pub(super) fn new(mut all: Vec<Keyword>) -> Self {
         let mut bitmap = Box::new([0; 1024]);
         let mut entries = Vec::with_capacity(all.len());
         let words: Vec<&[u8]> = all.iter().map(|keyword| &*keyword.folded).collect();
@@ -118,6 +129,9 @@ impl Keywords {
                 offset,
             };
             entries.push((gram, entry));
+        }
+        for (_, entry) in &entries {
+            all[usize::from(entry.keyword)].offset = entry.offset;
         }
         entries.sort_by_key(|(gram, _)| *gram);
         let start = |upper: u16| entries.partition_point(|(gram, _)| gram >> 6 < upper) as u16;
@@ -135,9 +149,9 @@ impl Keywords {
         &self.all[usize::from(number)]
     }
 
-    /// Keywords whose three bytes start in the block at `start`.
+    /// Keywords whose three bytes start in the block at `start`; `is_raw` says that the text has JSON's escapes.
     #[inline(always)]
-    pub(super) fn block<L: Lanes>(&self, text: &[u8], start: usize, hits: &mut Vec<Hit>) {
+    pub(super) fn block<L: Lanes>(&self, text: &[u8], start: usize, is_raw: bool, hits: &mut Vec<Hit>) {
         const REACH: usize = WIDTH + 8;
         let mut copy = [0; REACH];
         let window = match text[start..].first_chunk::<REACH>() {
@@ -155,7 +169,7 @@ impl Keywords {
             let [a, b, c, ..] = window[bit..] else { break };
             let folded = u32::from_le_bytes([a, b, c, 0]) | 0x20_2020;
             if self.probe(u64::from(folded)) != 0 {
-                self.confirm(text, start + bit, hits);
+                self.confirm(text, start + bit, is_raw, hits);
             }
         }
     }
@@ -185,7 +199,7 @@ impl Keywords {
     }
 
     #[inline(never)]
-    fn confirm(&self, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
+    fn confirm(&self, text: &[u8], at: usize, is_raw: bool, hits: &mut Vec<Hit>) {
         let Some(&[a, b, c]) = text.get(at..).and_then(|rest| rest.first_chunk::<3>()) else {
             return;
         };
@@ -196,7 +210,7 @@ impl Keywords {
             let keyword = self.get(entry.keyword);
             if at
                 .checked_sub(usize::from(entry.offset))
-                .is_some_and(|from| keyword.stands_at(text, from))
+                .is_some_and(|from| keyword.stands_at(text, from, is_raw))
             {
                 hits.push(Hit {
                     at: at as u32,
@@ -248,7 +262,7 @@ mod tests {
         fn run<L: Lanes>(self) -> Self::Out {
             let mut hits = Vec::new();
             for start in (0..self.0.len()).step_by(WIDTH) {
-                KEYWORDS.block::<L>(self.0, start, &mut hits);
+                KEYWORDS.block::<L>(self.0, start, false, &mut hits);
             }
             let mut found: Vec<_> = hits.iter().map(first_byte).collect();
             found.sort_unstable();
@@ -278,7 +292,7 @@ mod tests {
             let text = text.as_bytes();
             let expected: Vec<_> = (0..text.len())
                 .flat_map(|at| (0..KEYWORDS.all.len() as u16).map(move |number| (at, number)))
-                .filter(|(at, number)| KEYWORDS.get(*number).stands_at(text, *at))
+                .filter(|(at, number)| KEYWORDS.get(*number).stands_at(text, *at, false))
                 .collect();
             prop_assert_eq!(&run(Search(text)), &expected);
             prop_assert_eq!(&Search(text).run::<Usual>(), &expected);
