@@ -4,7 +4,7 @@ mod lanes;
 
 #[cfg(test)]
 pub(crate) use lanes::Usual;
-pub(crate) use lanes::{Lanes, Sieve};
+pub(crate) use lanes::{Lanes, PLACES, Sieve};
 
 /// Bytes in a block; bit `i` of a mask is byte `i`.
 pub(crate) const WIDTH: usize = 64;

@@ -32,65 +32,54 @@ fn begins(run: &[u8]) -> bool {
         || (0..2.min(run.len())).any(|phase| hex_begins(&run[phase..]))
 }
 
-/// The same for the first few bytes only, without a branch: most runs are ids and hashes, and end here.
+/// The same for the first few bytes only, and only half of it: whether they are of the alphabet, and what they decode to is
+/// ASCII, or has digits of ASCII. Most runs are ids and hashes, and end here.
 fn may_begin_like_text(run: &[u8; 24]) -> bool {
-    let mut any = false;
-    for phase in 0..4 {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|at| VALUES[usize::from(run[phase + at])]);
-        let bits = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
-        let text = TEXT[usize::from((bits >> 16) as u8)]
-            & TEXT[usize::from((bits >> 8) as u8)]
-            & TEXT[usize::from(bits as u8)];
-        any |= text & (a | b | c | d < NONE);
+    let mut refused = [0; 16];
+    for (refused, byte) in refused.iter_mut().zip(run) {
+        *refused = REFUSED[usize::from(*byte)];
     }
-    for phase in 0..2 {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|at| DIGITS[usize::from(run[phase + at])]);
-        let text = TEXT[usize::from(a << 4 | b & 15)] & TEXT[usize::from(c << 4 | d & 15)];
-        any |= text & (a | b | c | d < NONE);
-    }
-    any
+    let refused = u128::from_le_bytes(refused);
+    let base64 = (0..4).any(|phase| refused >> (8 * phase) & BASE64 == 0);
+    base64 || (0..2).any(|phase| refused >> (8 * phase) & HEX == 0)
 }
 
-/// What stands for a byte that is none of an alphabet.
-const NONE: u8 = 0x80;
+/// What speaks against a byte at each place of eight in base64, so that they would encode six bytes of ASCII, …
+const BASE64: u128 = 0x0804_0201_0804_0201;
+/// … and of twelve in hexadecimal.
+const HEX: u128 = 0x2010_2010_2010_2010_2010_2010;
 
-const VALUES: [u8; 256] = {
-    let mut values = [NONE; 256];
+/// What speaks against each byte: in the lowest four bits against standing at that place of four in base64, because a byte
+/// that begins in it would be beyond ASCII, or because it is of no alphabet; in the next two, against being the upper and the
+/// lower half of a byte in hexadecimal.
+const REFUSED: [u8; 256] = {
+    let mut refused = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        if let Some(value) = base64_value(byte as u8) {
-            values[byte] = value;
-        }
+        refused[byte] = match base64_value(byte as u8) {
+            None => 0x0F,
+            // The highest bits of three bytes, in the first three of four places.
+            Some(value) => value >> 5 & 1 | (value >> 3 & 1) << 1 | (value >> 1 & 1) << 2,
+        };
+        refused[byte] |= match hex_value(byte as u8) {
+            None => 0x30,
+            // Text has nothing from 0x10 to 0x1F, and nothing from 0x80 on.
+            Some(1 | 8..) => 0x10,
+            Some(_) => 0,
+        };
         byte += 1;
     }
-    values
+    refused
 };
 
-const DIGITS: [u8; 256] = {
-    let mut digits = [NONE; 256];
-    let mut digit = 0;
-    while digit < 10 {
-        digits[b'0' as usize + digit] = digit as u8;
-        digit += 1;
-    }
-    let mut letter = 0;
-    while letter < 6 {
-        digits[b'a' as usize + letter] = 10 + letter as u8;
-        digits[b'A' as usize + letter] = 10 + letter as u8;
-        letter += 1;
-    }
-    digits
-};
-
-const TEXT: [bool; 256] = {
-    let mut text = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        text[byte] = is_text(byte as u8);
-        byte += 1;
-    }
-    text
-};
+const fn hex_value(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        b'A'..=b'F' => byte - b'A' + 10,
+        _ => return None,
+    })
+}
 
 fn base64_begins(run: &[u8]) -> bool {
     let (mut bits, mut have, mut decoded) = (0_u32, 0, 0);
@@ -137,8 +126,7 @@ const fn is_text(byte: u8) -> bool {
 }
 
 fn octet(pair: &[u8; 2]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    Some((digit(pair[0])? * 16 + digit(pair[1])?) as u8)
+    Some(hex_value(pair[0])? << 4 | hex_value(pair[1])?)
 }
 
 /// The run of base64 or hexadecimal around `at`.

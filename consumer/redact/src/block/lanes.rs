@@ -31,19 +31,24 @@ pub(crate) trait Lanes: Copy {
     /// Where the byte is 0x80 or more.
     fn high(self) -> u64;
 
-    /// Where three bytes start that a sieve lets through, in `window`'s first 64 bytes; `None` where there is no
+    /// Where bytes start that a sieve lets through, in `window`'s first 64 bytes; `None` where there is no
     /// instruction for it.
     fn sift(window: &[u8; WIDTH + 8], sieve: &Sieve) -> Option<u64>;
 }
 
-/// Sets of three bytes in sixteen groups. A byte may be at a place of a group if the tables of its lower and upper half
-/// both have the group's bit there; three bytes pass if one group has all of them.
+/// Bytes that a sieve looks at.
+pub(crate) const PLACES: usize = 4;
+
+/// Sets of four bytes in sixteen groups. A byte may be at a place of a group if the tables of its lower and upper half
+/// both have the group's bit there; four bytes pass if one group has all of them.
 #[repr(align(32))]
 pub(crate) struct Sieve {
+    /// The groups that have any byte at the last place, beyond ASCII too; 32 times the same.
+    pub(crate) any: [[u8; 32]; 2],
     /// For each place, lower half and upper half of the byte, for groups 0 to 7 and 8 to 15.
     ///
     /// Invariant: bytes 16 to 31 of a table are the first sixteen again, and bytes beyond ASCII have no bits.
-    pub(crate) tables: [[[[u8; 32]; 2]; 2]; 3],
+    pub(crate) tables: [[[[u8; 32]; 2]; 2]; PLACES],
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,9 +1,9 @@
-//! Which three bytes of each keyword to look for, and the sieve that lets them through.
+//! Which four bytes of each keyword to look for, or three of one that has no more, and the sieve that lets them through.
 //!
-//! A text is sifted before anything is looked up: what passes is what has a byte of one group at each of three places.
+//! A text is sifted before anything is looked up: what passes is what has a byte of one group at each of four places.
 //! Keywords are put where they make least of ordinary text pass.
 
-use crate::block::Sieve;
+use crate::block::{PLACES, Sieve};
 
 /// Groups of a sieve.
 const GROUPS: usize = 16;
@@ -40,10 +40,17 @@ struct Place {
 }
 
 impl Place {
+    /// Any byte.
+    const ANY: Self = Self {
+        lower: u16::MAX,
+        upper: u16::MAX,
+        share: 1000,
+    };
+
     fn with(self, byte: u8) -> Self {
         let lower = self.lower | 1 << (byte & 0x0F);
         let upper = self.upper | 1 << (byte >> 4);
-        if (lower, upper) == (self.lower, self.upper) {
+        if (lower, upper) == (self.lower, self.upper) || self.share == Self::ANY.share {
             return self;
         }
         // Bytes whose 0x20 bit is set begin with one of these.
@@ -57,18 +64,19 @@ impl Place {
         Self {
             lower,
             upper,
-            share: halves.map(of).sum(),
+            // Less than any byte has.
+            share: halves.map(of).sum::<u32>().min(Self::ANY.share - 1),
         }
     }
 }
 
-type Group = [Place; 3];
+type Group = [Place; PLACES];
 
 fn passes(group: &Group) -> u64 {
     group.iter().map(|place| u64::from(place.share)).product()
 }
 
-/// For each word, where in it the three bytes begin; and a sieve that lets all of them through. Words have three bytes at
+/// For each word, where in it the bytes begin; and a sieve that lets all of them through. Words have three bytes at
 /// least, each with its 0x20 bit set.
 pub(super) fn choose(words: &[&[u8]]) -> (Vec<u8>, Sieve) {
     let mut groups = [Group::default(); GROUPS];
@@ -78,13 +86,13 @@ pub(super) fn choose(words: &[&[u8]]) -> (Vec<u8>, Sieve) {
     order.sort_by_key(|word| words[*word].len());
     for word in order {
         let mut best = (u64::MAX, 0, 0, Group::default());
-        for (offset, three) in words[word].windows(3).take(TRIED).enumerate() {
+        let length = words[word].len().min(PLACES);
+        for (offset, bytes) in words[word].windows(length).take(TRIED).enumerate() {
             for (number, group) in groups.iter().enumerate() {
-                let wider = [
-                    group[0].with(three[0]),
-                    group[1].with(three[1]),
-                    group[2].with(three[2]),
-                ];
+                let mut wider = *group;
+                for (place, at) in wider.iter_mut().zip(0..) {
+                    *place = bytes.get(at).map_or(Place::ANY, |byte| place.with(*byte));
+                }
                 let more = passes(&wider) - passes(group);
                 if more < best.0 {
                     best = (more, offset, number, wider);
@@ -100,9 +108,13 @@ pub(super) fn choose(words: &[&[u8]]) -> (Vec<u8>, Sieve) {
 }
 
 fn sieve(groups: &[Group; GROUPS]) -> Sieve {
-    let mut tables = [[[[0; 32]; 2]; 2]; 3];
+    let mut tables = [[[[0; 32]; 2]; 2]; PLACES];
+    let mut any = [[0; 32]; 2];
     for (number, group) in groups.iter().enumerate() {
         let (eight, bit) = (number / 8, 1 << (number % 8));
+        if group[PLACES - 1].share == Place::ANY.share {
+            any[eight].iter_mut().for_each(|byte| *byte |= bit);
+        }
         for (place, [lower, upper]) in group.iter().zip(&mut tables) {
             for half in (0..16).filter(|half| place.lower >> half & 1 == 1) {
                 lower[eight][half] |= bit;
@@ -115,29 +127,40 @@ fn sieve(groups: &[Group; GROUPS]) -> Sieve {
             }
         }
     }
-    Sieve { tables }
+    Sieve { tables, any }
 }
 
 #[cfg(test)]
 mod tests {
     use super::choose;
+    use crate::block::PLACES;
 
     #[test]
     fn a_sieve_lets_every_word_through_in_either_case() {
         let words: Vec<&[u8]> = vec![b"ghp", b"sk-live-", b"akia", b"tel:", b"password", b"dp.st.", b"00d"];
         let (offsets, sieve) = choose(&words);
-        let passes = |three: &[u8]| {
+        let passes = |bytes: &[u8]| {
             let groups = |place: usize, eight: usize| {
-                let byte = usize::from(three[place]);
+                let byte = usize::from(bytes[place]);
                 let [lower, upper] = &sieve.tables[place];
-                lower[eight][byte & 15] & upper[eight][byte >> 4]
+                let any = if place == PLACES - 1 { sieve.any[eight][0] } else { 0 };
+                any | if byte < 0x80 {
+                    lower[eight][byte & 15] & upper[eight][byte >> 4]
+                } else {
+                    0
+                }
             };
-            (0..2).any(|eight| (0..3).fold(255, |all, place| all & groups(place, eight)) != 0)
+            (0..2).any(|eight| (0..PLACES).fold(255, |all, place| all & groups(place, eight)) != 0)
         };
         for (word, offset) in words.iter().zip(offsets) {
-            let three = &word[usize::from(offset)..][..3];
-            assert!(passes(three) && passes(&three.to_ascii_uppercase()), "{word:?}");
+            let mut bytes = word[usize::from(offset)..].to_vec();
+            for behind in [0, b'x', 0xFF] {
+                bytes.resize(bytes.len().min(PLACES), 0);
+                bytes.resize(PLACES, behind);
+                assert!(passes(&bytes) && passes(&bytes.to_ascii_uppercase()), "{word:?}");
+                bytes.truncate(word.len().min(PLACES));
+            }
         }
-        assert!(!passes(b"qqq"));
+        assert!(!passes(b"qqqq"));
     }
 }

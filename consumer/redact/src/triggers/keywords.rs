@@ -1,5 +1,5 @@
-//! Keywords by three bytes of each: a sieve lets few places through, and a bitmap of 8 KiB answers for almost all of those
-//! that none stands there.
+//! Keywords by four bytes of each, or three of those that have no more: a sieve lets few places through, and a bitmap of
+//! 8 KiB answers for almost all of those that none stands there.
 
 use super::{Cause, Hit, grams};
 use crate::block::{Lanes, Sieve, WIDTH};
@@ -99,9 +99,9 @@ pub(crate) fn is_token(byte: u8) -> bool {
 pub(super) struct Keywords {
     all: Vec<Keyword>,
     sieve: Box<Sieve>,
-    /// A bit for each value of [`gram`].
+    /// A bit for each value of [`long`] and [`short`].
     bitmap: Box<[u64; 1024]>,
-    /// Keyword, and where in it its three bytes stand; ascending by their gram.
+    /// Keyword, and where in it its bytes stand; ascending by their gram.
     entries: Vec<(u16, Entry)>,
     /// Where the entries start whose grams have these upper ten bits.
     starts: Vec<u16>,
@@ -111,6 +111,8 @@ pub(super) struct Keywords {
 struct Entry {
     keyword: u16,
     offset: u8,
+    /// Whether the keyword has three bytes only.
+    is_short: bool,
 }
 
 impl Keywords {
@@ -120,13 +122,17 @@ impl Keywords {
         let words: Vec<&[u8]> = all.iter().map(|keyword| &*keyword.folded).collect();
         let (offsets, sieve) = grams::choose(&words);
         for (number, (word, offset)) in words.iter().zip(offsets).enumerate() {
-            let three = &word[usize::from(offset)..][..3];
-            let gram = gram(u32::from_le_bytes([three[0], three[1], three[2], 0]));
+            let (is_short, gram) = match word[usize::from(offset)..] {
+                [a, b, c, d, ..] => (false, long(u32::from_le_bytes([a, b, c, d]))),
+                [a, b, c] => (true, short(u32::from_le_bytes([a, b, c, 0]))),
+                _ => unreachable!("a keyword has three bytes at least"),
+            };
             bitmap[usize::from(gram) / 64] |= 1 << (gram % 64);
             // Rules, and so keywords, are far fewer than 65,536.
             let entry = Entry {
                 keyword: number as u16,
                 offset,
+                is_short,
             };
             entries.push((gram, entry));
         }
@@ -149,7 +155,7 @@ impl Keywords {
         &self.all[usize::from(number)]
     }
 
-    /// Keywords whose three bytes start in the block at `start`; `is_raw` says that the text has JSON's escapes.
+    /// Keywords whose bytes start in the block at `start`; `is_raw` says that the text has JSON's escapes.
     #[inline(always)]
     pub(super) fn block<L: Lanes>(&self, text: &[u8], start: usize, is_raw: bool, hits: &mut Vec<Hit>) {
         const REACH: usize = WIDTH + 8;
@@ -166,15 +172,15 @@ impl Keywords {
         while found != 0 {
             let bit = found.trailing_zeros() as usize;
             found &= found - 1;
-            let [a, b, c, ..] = window[bit..] else { break };
-            let folded = u32::from_le_bytes([a, b, c, 0]) | 0x20_2020;
-            if self.probe(u64::from(folded)) != 0 {
-                self.confirm(text, start + bit, is_raw, hits);
+            let Some(four) = window[bit..].first_chunk() else { break };
+            let folded = u32::from_le_bytes(*four) | 0x2020_2020;
+            if self.probe(folded) != 0 {
+                self.confirm(text, start + bit, folded, is_raw, hits);
             }
         }
     }
 
-    /// Where three bytes start that a keyword may have.
+    /// Where bytes start that a keyword may have.
     fn probe_all(&self, window: &[u8; WIDTH + 8]) -> u64 {
         let mut found = 0_u64;
         for step in 0..WIDTH / 4 {
@@ -182,49 +188,53 @@ impl Keywords {
                 break;
             };
             let folded = u64::from_le_bytes(*bytes) | 0x2020_2020_2020_2020;
-            let four = self.probe(folded)
-                | self.probe(folded >> 8) << 1
-                | self.probe(folded >> 16) << 2
-                | self.probe(folded >> 24) << 3;
+            let four = self.probe(folded as u32)
+                | self.probe((folded >> 8) as u32) << 1
+                | self.probe((folded >> 16) as u32) << 2
+                | self.probe((folded >> 24) as u32) << 3;
             found |= four << (4 * step);
         }
         found
     }
 
-    /// 1 if a keyword may have the lowest three bytes.
+    /// 1 if a keyword may have these bytes, or the first three of them.
     #[inline(always)]
-    fn probe(&self, folded: u64) -> u64 {
-        let gram = gram(folded as u32 & 0xFF_FFFF);
-        self.bitmap[usize::from(gram / 64)] >> (gram % 64) & 1
+    fn probe(&self, folded: u32) -> u64 {
+        let has = |gram: u16| self.bitmap[usize::from(gram / 64)] >> (gram % 64) & 1;
+        has(long(folded)) | has(short(folded))
     }
 
     #[inline(never)]
-    fn confirm(&self, text: &[u8], at: usize, is_raw: bool, hits: &mut Vec<Hit>) {
-        let Some(&[a, b, c]) = text.get(at..).and_then(|rest| rest.first_chunk::<3>()) else {
-            return;
-        };
-        let gram = gram(u32::from_le_bytes([a | 0x20, b | 0x20, c | 0x20, 0]));
-        let upper = usize::from(gram >> 6);
-        let near = usize::from(self.starts[upper])..usize::from(self.starts[upper + 1]);
-        for (_, entry) in self.entries[near].iter().filter(|(other, _)| *other == gram) {
-            let keyword = self.get(entry.keyword);
-            if at
-                .checked_sub(usize::from(entry.offset))
-                .is_some_and(|from| keyword.stands_at(text, from, is_raw))
-            {
-                hits.push(Hit {
-                    at: at as u32,
-                    cause: Cause::Keyword(entry.keyword),
-                });
+    fn confirm(&self, text: &[u8], at: usize, folded: u32, is_raw: bool, hits: &mut Vec<Hit>) {
+        for (is_short, gram) in [(false, long(folded)), (true, short(folded))] {
+            let upper = usize::from(gram >> 6);
+            let near = usize::from(self.starts[upper])..usize::from(self.starts[upper + 1]);
+            for (other, entry) in &self.entries[near] {
+                if *other == gram
+                    && entry.is_short == is_short
+                    && let Some(from) = at.checked_sub(usize::from(entry.offset))
+                    && self.get(entry.keyword).stands_at(text, from, is_raw)
+                {
+                    hits.push(Hit {
+                        at: at as u32,
+                        cause: Cause::Keyword(entry.keyword),
+                    });
+                }
             }
         }
     }
 }
 
-/// Sixteen bits of three bytes.
+/// Sixteen bits of four bytes.
 #[inline(always)]
-fn gram(three: u32) -> u16 {
-    (three.wrapping_mul(0x9E37_79B1) >> 16) as u16
+fn long(four: u32) -> u16 {
+    (four.wrapping_mul(0x9E37_79B1) >> 16) as u16
+}
+
+/// Sixteen bits of the lowest three bytes.
+#[inline(always)]
+fn short(four: u32) -> u16 {
+    ((four << 8).wrapping_mul(0x85EB_CA6B) >> 16) as u16
 }
 
 #[cfg(test)]

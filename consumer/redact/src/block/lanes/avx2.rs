@@ -74,17 +74,20 @@ fn bits(a: __m256i, b: __m256i) -> u64 {
     u64::from(a.cast_unsigned()) | u64::from(b.cast_unsigned()) << 32
 }
 
-/// Where three bytes pass that start in the 32 at `at`.
+/// Where bytes pass that start in the 32 at `at`.
 #[inline(always)]
 fn passes(window: &[u8; WIDTH + 8], at: usize, sieve: &Sieve) -> u32 {
-    let [first, second, third] = &sieve.tables;
+    let [first, second, third, fourth] = &sieve.tables;
     let (a, b) = groups(window, at, first);
     let (c, d) = groups(window, at + 1, second);
     let (e, f) = groups(window, at + 2, third);
+    let (g, h) = groups(window, at + 3, fourth);
+    let (any_low, any_high) = (half(&sieve.any[0]), half(&sieve.any[1]));
     // SAFETY: see above; no pointer is involved.
     let none = unsafe {
-        let low = _mm256_and_si256(_mm256_and_si256(a, c), e);
-        let high = _mm256_and_si256(_mm256_and_si256(b, d), f);
+        let (g, h) = (_mm256_or_si256(g, any_low), _mm256_or_si256(h, any_high));
+        let low = _mm256_and_si256(_mm256_and_si256(a, c), _mm256_and_si256(e, g));
+        let high = _mm256_and_si256(_mm256_and_si256(b, d), _mm256_and_si256(f, h));
         _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_or_si256(low, high), _mm256_setzero_si256()))
     };
     !none.cast_unsigned()
