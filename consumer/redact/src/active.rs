@@ -7,6 +7,7 @@ use crate::{
     rules::Rules,
     scan::Span,
 };
+use memchr::memchr;
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
 /// Letters and digits of a value that a partial mask shows.
@@ -109,6 +110,10 @@ impl Rules {
     pub(crate) fn is_in_stand_in(&self, text: &str, piece: &Range<usize>) -> bool {
         let from = text.floor_char_boundary(piece.start.saturating_sub(LONGEST));
         let to = text.ceil_char_boundary((piece.end + LONGEST).min(text.len()));
+        // Most texts have none of the bytes that marks begin with.
+        if memchr(0xE2, &text.as_bytes()[from..piece.end]).is_none() {
+            return false;
+        }
         let Some(start) = text[from..piece.end].rfind('‹') else {
             return false;
         };

@@ -2,6 +2,7 @@
 
 mod compile;
 mod lead;
+mod split;
 
 use crate::{
     action::Action,
@@ -19,6 +20,7 @@ use crate::{
 };
 use compile::Compiled;
 use regex_automata::meta::Regex;
+use split::Split;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
@@ -61,6 +63,8 @@ pub(crate) struct Rule {
     pub(crate) reach: Option<Reach>,
     /// Whether every match begins with a keyword.
     pub(crate) leads: bool,
+    /// Where the group of a match is, if that can be told without another search.
+    pub(crate) split: Option<Split>,
 }
 
 /// All rules of an engine.

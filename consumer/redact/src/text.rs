@@ -37,16 +37,18 @@ impl<'s> Decoded<'s> {
         self.hides
     }
 
-    /// Where the character stands in the text that is at `offset` of the source. Of an escape, any byte will do.
-    pub(crate) fn offset(&self, source: usize) -> usize {
-        let next = self.steps.partition_point(|(_, step)| *step as usize <= source);
-        let (text, step) = match next {
-            0 => (0, 0),
-            n => self.steps[n - 1],
-        };
-        let at = text as usize + (source - step as usize);
-        // What an escape stands for ends with its step.
-        self.steps.get(next).map_or(at, |(text, _)| at.min(*text as usize - 1))
+    /// Where the characters stand in the text that are at these ascending offsets of the source. Of an escape, any byte will do.
+    pub(crate) fn offsets(&self, sources: impl Iterator<Item = usize>) -> impl Iterator<Item = usize> {
+        let mut next = 0;
+        sources.map(move |source| {
+            while self.steps.get(next).is_some_and(|(_, step)| *step as usize <= source) {
+                next += 1;
+            }
+            let (text, step) = if next == 0 { (0, 0) } else { self.steps[next - 1] };
+            let at = text as usize + (source - step as usize);
+            // What an escape stands for ends with its step.
+            self.steps.get(next).map_or(at, |(text, _)| at.min(*text as usize - 1))
+        })
     }
 
     /// Where the character boundary `offset` of the text stands in the source.
@@ -169,7 +171,11 @@ fn unit(src: &[u8]) -> Option<u32> {
 
 /// `text` as it has to stand inside a JSON string.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+    // All of it, and no way out in between: that takes few instructions.
+    if !text
+        .bytes()
+        .fold(false, |any, b| any | (b < 0x20) | (b == b'"') | (b == b'\\'))
+    {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
@@ -199,10 +205,8 @@ mod tests {
         let decoded = Decoded::new(r"a\u0040b\nc");
         assert_eq!(decoded.text, "a@b\nc");
         assert_eq!([0, 1, 2, 3, 4, 5].map(|at| decoded.source(at)), [0, 1, 7, 8, 10, 11]);
-        assert_eq!(
-            [0, 1, 2, 6, 7, 8, 9, 10].map(|at| decoded.offset(at)),
-            [0, 1, 1, 1, 2, 3, 3, 4]
-        );
+        let offsets: Vec<usize> = decoded.offsets([0, 1, 2, 6, 7, 8, 9, 10].into_iter()).collect();
+        assert_eq!(offsets, [0, 1, 1, 1, 2, 3, 3, 4]);
         assert!(decoded.hides() && !Decoded::new(r#"a\"\nb"#).hides());
     }
 
@@ -214,7 +218,7 @@ mod tests {
             prop_assert_eq!(decoded.text.as_ref(), text.as_str());
             for (at, c) in text.char_indices() {
                 prop_assert_eq!(Decoded::new(&source[decoded.source(at)..decoded.source(at + c.len_utf8())]).text, c.to_string());
-                prop_assert_eq!(decoded.offset(decoded.source(at)), at);
+                prop_assert_eq!(decoded.offsets([decoded.source(at)].into_iter()).next(), Some(at));
             }
         }
     }

@@ -164,11 +164,9 @@ impl<'r> Pass<'r, '_> {
             }
         } else {
             let hits = hits.filter(|_| !decoded.hides()).map(|hits| {
-                let moved = |hit: &Hit| Hit {
-                    at: decoded.offset(hit.at as usize - span.start) as u32,
-                    ..*hit
-                };
-                hits.iter().map(moved).collect()
+                let offsets = decoded.offsets(hits.iter().map(|hit| hit.at as usize - span.start));
+                let moved = |(hit, at): (&Hit, usize)| Hit { at: at as u32, ..*hit };
+                hits.iter().zip(offsets).map(moved).collect()
             });
             self.text(&decoded.text, spot, nesting, hits, edits)?;
         }

@@ -1,6 +1,6 @@
 //! One rule, from what its pack says to what the engine runs.
 
-use super::{Rule, lead};
+use super::{Rule, lead, split::Split};
 use crate::{
     action::Action,
     config::Pack,
@@ -38,19 +38,25 @@ impl Rule {
                 ),
             }
         }
-        let pattern = raw.pattern.as_deref().and_then(|pattern| match compiled(pattern) {
-            Ok(compiled) => Some(compiled),
-            Err(message) => {
-                refuse(None, message);
-                None
-            }
-        });
+        // Windows are short, and begin like a match: to look for its first bytes there, or for all that they may be, costs
+        // more than to search. Only an `@` says little about what stands around it.
+        let looks_ahead = shapes.contains(&Shape::At);
+        let pattern = raw
+            .pattern
+            .as_deref()
+            .and_then(|pattern| match compiled(pattern, looks_ahead) {
+                Ok(compiled) => Some(compiled),
+                Err(message) => {
+                    refuse(None, message);
+                    None
+                }
+            });
         if let (Some(group), Some((regex, _))) = (raw.group, &pattern)
             && group >= regex.captures_len()
         {
             refuse(None, format!("the pattern has no group {group}"));
         }
-        let until = raw.until.as_deref().and_then(|until| match compiled(until) {
+        let until = raw.until.as_deref().and_then(|until| match compiled(until, true) {
             Ok((regex, _)) => Some(regex),
             Err(message) => {
                 refuse(None, format!("until: {message}"));
@@ -58,7 +64,7 @@ impl Rule {
             }
         });
         let excepted = (!raw.except.is_empty()).then(|| format!("(?:{})", raw.except.join(")|(?:")));
-        let except = excepted.and_then(|excepted| match compiled(&excepted) {
+        let except = excepted.and_then(|excepted| match compiled(&excepted, true) {
             Ok((regex, _)) => Some(regex),
             Err(message) => {
                 refuse(None, format!("except: {message}"));
@@ -112,6 +118,7 @@ impl Rule {
             context: raw.context.unwrap_or(0),
             reach: hir.as_ref().filter(|_| in_match).and_then(reach::reach),
             leads,
+            split: hir.as_ref().and_then(Split::of),
         };
         Ok(Compiled {
             rule,
@@ -194,7 +201,8 @@ fn keywords_are_in_matches(raw: &RawRule) -> bool {
         .all(|word| pattern.contains(&word.to_ascii_lowercase()))
 }
 
-fn compiled(pattern: &str) -> Result<(Regex, Hir), String> {
+/// `looks_ahead` says that literals of the pattern are looked for first.
+fn compiled(pattern: &str, looks_ahead: bool) -> Result<(Regex, Hir), String> {
     let wrong = |error: String| format!("the pattern does not compile: {error}");
     // Bytes, not Unicode: half the size and no slow path on non-ASCII text. A pattern can ask for (?u:…) where it
     // has to know letters beyond ASCII.
@@ -207,6 +215,7 @@ fn compiled(pattern: &str) -> Result<(Regex, Hir), String> {
     // Windows are short: what a fully built automaton would gain, building it for each rule costs at every start.
     let config = RegexConfig::new()
         .utf8_empty(false)
+        .auto_prefilter(looks_ahead)
         .dfa(false)
         .onepass(false)
         .nfa_size_limit(Some(4 << 20))

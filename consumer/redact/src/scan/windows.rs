@@ -111,7 +111,7 @@ impl Active<'_> {
                 return Ok(at);
             };
             work.spend(found.end() - at + 1)?;
-            let span = rule.masked_part(regex, text, found.range(), slots);
+            let (same, span) = rule.masked_part(regex, text, found.range(), slots);
             let before = spans.len();
             if !span.is_empty() {
                 rule.validator.refine(text, on_boundaries(text, span), |span| {
@@ -132,7 +132,7 @@ impl Active<'_> {
             at = if spans.len() > before || rule.validator.sees_all() {
                 found.end().max(found.start() + 1)
             } else {
-                found.start() + 1
+                same + 1
             };
             if window.is_anchored {
                 break;
@@ -160,17 +160,23 @@ impl Rule {
         start..end
     }
 
-    /// The part of a match that is to be masked.
+    /// The part of a match that is to be masked; and how far it is the same for matches that begin later.
     fn masked_part(
         &self,
         regex: &Regex,
         text: &str,
         found: Range<usize>,
         slots: &mut Vec<Option<NonMaxUsize>>,
-    ) -> Range<usize> {
+    ) -> (usize, Range<usize>) {
         let groups = regex.captures_len();
         if groups == 1 {
-            return found;
+            return (found.start, found);
+        }
+        if let Some(split) = &self.split
+            && let Some((literal, group)) = split.group(&text.as_bytes()[found.clone()])
+        {
+            let moved = |at: usize| found.start + at;
+            return (moved(literal), moved(group.start)..moved(group.end));
         }
         // Only what is asked for is followed.
         let asked = self.group.map_or(1..groups, |group| group..group + 1);
@@ -180,7 +186,7 @@ impl Rule {
         let input = Input::new(text).span(found.clone()).anchored(Anchored::Yes);
         regex.search_slots(&input, slots);
         let group = |number: usize| Some(slots[2 * number]?.get()..slots[2 * number + 1]?.get());
-        asked.clone().find_map(group).unwrap_or(found)
+        (found.start, asked.clone().find_map(group).unwrap_or(found))
     }
 
     /// Whether what was found is as random as the rule wants it, and none of its exceptions.
