@@ -2,6 +2,7 @@
 //! it, and as many bytes behind it in every match.
 
 use regex_syntax::hir::{Class, Hir, HirKind};
+use std::ops::Range;
 
 /// Where the first group of a match is.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl Split {
     }
 
     /// Where the literal and the group begin in a match, and the group ends; offsets in the match.
-    pub(crate) fn group(&self, found: &[u8]) -> Option<(usize, std::ops::Range<usize>)> {
+    pub(crate) fn group(&self, found: &[u8]) -> Option<(usize, Range<usize>)> {
         let literal = found
             .windows(self.literal.len())
             .position(|bytes| *bytes == *self.literal)?;
@@ -82,8 +83,7 @@ mod tests {
     const USERINFO: &str = r#"(?i)[a-z][a-z0-9+.-]{0,40}://([^\s/?#"'<>\\]{1,1024})@"#;
 
     fn split(pattern: &str) -> Option<Split> {
-        let parser = ParserBuilder::new().unicode(false).utf8(false).build();
-        let mut parser = parser;
+        let mut parser = ParserBuilder::new().unicode(false).utf8(false).build();
         Split::of(&parser.parse(pattern).expect("the pattern is sound"))
     }
 
