@@ -174,7 +174,7 @@ fn ends_near_escape(name: &[u8]) -> bool {
     const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
     // The highest bit of each byte that is this one.
     let is = |byte: u8| {
-        let others = last ^ u64::from(byte) * 0x0101_0101_0101_0101;
+        let others = last ^ (u64::from(byte) * 0x0101_0101_0101_0101);
         !((others & LOW).wrapping_add(LOW) | others | LOW)
     };
     is(b'\\') > is(b'"')
