@@ -231,7 +231,11 @@ impl Planner {
             let turn = *turns;
             *turns += 1;
             // Rules that were written by hand find most of what people have; issuers are many.
-            let all = if turn.is_multiple_of(2) { kinds.len() } else { self.issuers.len() };
+            let all = if turn.is_multiple_of(2) {
+                kinds.len()
+            } else {
+                self.issuers.len()
+            };
             let (round, which) = (turn / 2 / all, turn / 2 % all);
             let source = match turn % 2 {
                 0 => Source::Kind(kinds[which]),

@@ -1,8 +1,10 @@
 //! What becomes of findings: actions, tokens, policies, paths.
 
+mod refused;
+
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::LazyLock};
-use tapedeck_redact::{Action, Config, ConfigError, Content, Context, Outcome, Pack, Policy, Redactor, TokenKey};
+use tapedeck_redact::{Action, Config, Content, Context, Outcome, Pack, Policy, Redactor, TokenKey};
 
 fn key(id: &str) -> TokenKey {
     TokenKey::new(
@@ -96,11 +98,6 @@ fn with_pack(rules: &str) -> Config {
     let mut config = with(Vec::new());
     config.packs.push(pack(rules));
     config
-}
-
-fn messages(config: Config) -> Vec<String> {
-    let error: ConfigError = Redactor::new(config).expect_err("it is refused");
-    error.problems.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -207,7 +204,7 @@ fn credentials_are_masked_and_show_nothing_of_themselves() {
         actions: actions(&[("credential", Action::Partial), ("jwt", Action::Partial)]),
         ..Policy::default()
     };
-    assert_eq!(messages(with(vec![policy])).len(), 2);
+    assert_eq!(refused::messages(with(vec![policy])).len(), 2);
 }
 
 #[test]
@@ -271,25 +268,6 @@ fn policies_switch_rules_by_tenant_target_and_tool_and_later_ones_win() {
     assert_eq!(at("acme", "files", call, None), all);
 }
 
-#[test]
-fn policies_that_name_no_rule_or_need_a_key_are_all_refused() {
-    let policy = Policy {
-        enable: vec!["no-such-rule".to_owned()],
-        actions: actions(&[("card", Action::Token)]),
-        ..Policy::default()
-    };
-    let config = Config {
-        policies: vec![Policy::default(), policy],
-        ..Config::default()
-    };
-    let messages = messages(config);
-    assert_eq!(messages.len(), 2, "{messages:?}");
-    assert!(
-        messages.iter().all(|message| message.starts_with("policies:2: ")),
-        "{messages:?}"
-    );
-}
-
 const PATHS: &str = r#"
 [[rule]]
 id = "acme-login"
@@ -333,23 +311,6 @@ fn paths_take_the_values_that_they_lead_to_and_nothing_else() {
         "{body}"
     );
     assert_eq!(tokens.len(), 2, "{body}");
-}
-
-#[test]
-fn bad_packs_are_refused_with_every_error_and_its_line() {
-    let messages = messages(with_pack(
-        "[[rule]]\nid = \"a\"\nclass = \"credential\"\ndescription = \"\"\npaths = [\n  \"$.a[?@.b]\",\n  \"a\",\n]\n\
-         [[rule]]\nid = \"b\"\nclass = \"credential\"\ndescription = \"\"\nkeys = [\"x\"]\naction = \"partial\"\nkind = \"B\"\n",
-    ));
-    let lines: Vec<&str> = messages
-        .iter()
-        .map(|message| message.split(' ').next().unwrap_or_default())
-        .collect();
-    assert_eq!(
-        lines,
-        ["mine.toml:6:", "mine.toml:7:", "mine.toml:9:", "mine.toml:9:"],
-        "{messages:?}"
-    );
 }
 
 #[test]
