@@ -192,10 +192,12 @@ impl Form {
 pub(super) fn needles(secret: &Secret) -> Vec<Vec<u8>> {
     let window = secret.window();
     let short: String = window.chars().skip(window.chars().count().saturating_sub(8)).collect();
-    let mut texts = vec![window.to_owned(), full_width(&short), zero_width(&short)];
+    let mut texts = vec![window.to_owned()];
     // A value in quotes is escaped anew by each string that it is in.
     for spelled in [
         inner(&quoted(window)),
+        full_width(&short),
+        zero_width(&short),
         inner(&spelled(&short)),
         inner(&half_spelled(&short)),
     ] {

@@ -35,6 +35,11 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
         "MIIEvQ7kQ2vXw9ZpLm3Tn8RbYc",
     ),
     (
+        "np-aws-2",
+        "aws_secret_access_key: k9Qm2vXw9ZpLm3Tn8RbYcF4sJ6hGd1KaWu5Ex7Bo",
+        "k9Qm2vXw9ZpLm3Tn8RbYcF4sJ6hGd1KaWu5Ex7Bo",
+    ),
+    (
         "slack-app-token",
         "xapp-1-A4B1C7D3E9F-1284567930127-9c3f1e8a7d5b2046f1a8",
         "xapp-1-A4B1C7D3E9F-1284567930127-9c3f1e8a7d5b2046f1a8",

@@ -58,6 +58,23 @@ const CREDENTIALS: &[(&str, &str)] = &[
     ("assigned-secret", "DB_PASSWORD={~<18>}"),
     ("assigned-secret", "GET /cb?access_token={~<22>}&state=1"),
     ("assigned-secret", "client_secret: '{~<20>}'"),
+    ("command-secret", "mysql -u root --password {~<9>7x~<8>} shop"),
+    ("command-secret", "login --token '{~<24>}'"),
+    ("curl-user", "curl -sS -u admin:{~<16>} https://example.com/"),
+    (
+        "sql-password",
+        "ALTER USER 'root'@'localhost' IDENTIFIED WITH caching_sha2_password BY '{~<16>}';",
+    ),
+    ("sql-password", "create role app login password '{~<16>}'"),
+    ("password-hash", "root:$2b$12${~<53>}:19000:0"),
+    (
+        "password-hash",
+        "ada $argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ${~<43>}",
+    ),
+    ("environment-secret", "export CI_DEPLOY_TOKEN={9a~<30>}"),
+    ("vault-token", "VAULT_CLIENT=\"{s.7~<23>}\""),
+    ("salesforce-session", "sid={00D5~<11>!AQ~<80>}"),
+    ("netrc-password", "machine api.example.com login bob password {~<16>}"),
 ];
 
 const PERSONAL: &[(&str, &str, Option<Check>)] = &[
@@ -66,6 +83,7 @@ const PERSONAL: &[(&str, &str, Option<Check>)] = &[
     ("card", "card {4#<15>}.", Some(checks::luhn)),
     ("card", "card {5### #### #### ####} exp 12/30", Some(mastercard)),
     ("card", "{37##-######-#####}", Some(checks::luhn)),
+    ("card-announced", "my card {1800#<11>} expires", Some(checks::luhn)),
     ("iban", "IBAN {DE#<20>}", Some(checks::iban)),
     (
         "iban",
@@ -81,6 +99,7 @@ const PERSONAL: &[(&str, &str, Option<Check>)] = &[
     ("phone", "call {+49 30 9######} now", None),
     ("phone", "tel:{+44 20 7### ####};", None),
     ("phone-national", "phone {(212) 7##-####}", Some(not_555)),
+    ("phone-announced", "Mobile: {930.16#.####x4##} at work", Some(not_555)),
     ("ipv4", "from {81.2#.1##.1##}:443", Some(checks::ipv4)),
     ("ipv6", "from {2a02:2e0:%<4>:%<4>:%<4>:%<4>:%<4>:%<4>} on", None),
     ("mac-address", "eth0 {3c:52:%<2>:%<2>:%<2>:%<2>} up", None),

@@ -226,7 +226,8 @@ impl Planner {
     }
 
     fn canary(&mut self, place: Place, kinds: &[Kind]) -> Canary {
-        let turns = &mut self.turns[Place::ALL.iter().position(|other| *other == place).unwrap_or_default()];
+        let at = Place::ALL.iter().position(|other| *other == place).unwrap_or_default();
+        let turns = &mut self.turns[at];
         for _ in 0..ATTEMPTS {
             let turn = *turns;
             *turns += 1;
@@ -246,7 +247,8 @@ impl Planner {
             if forms.is_empty() || !self.seen.insert(secret.window().to_owned()) {
                 continue;
             }
-            let form = forms[(which + round) % forms.len()];
+            // A kind has few turns at each place: they go on where those at the place before end.
+            let form = forms[(which + round + 3 * at) % forms.len()];
             // The proxy refuses ids that are much longer than anybody's.
             let is_short = matches!(place, Place::CallId | Place::Method | Place::Tool | Place::ClientName);
             if is_short && form.write(&secret).len() > ENVELOPE {

@@ -12,6 +12,9 @@ use super::plan::{Canary, Place, Planner};
 use super::search::Search;
 use super::secret::Secret;
 
+/// Rules for what is too short to be searched for: six digits stand in times and offsets by chance.
+const WITHOUT: [&str; 1] = ["phone-of-three-pairs"];
+
 fn planner() -> Planner {
     Planner::new(7).expect("canaries can be made for every rule")
 }
@@ -31,7 +34,14 @@ fn every_rule_of_every_pack_has_a_canary() {
     for pack in Pack::built_in() {
         let rules: Rules = toml::from_str(&pack.toml).expect("a pack is TOML");
         for rule in rules.rule {
-            assert!(with_canaries.contains(rule.id.as_str()), "{} of {}", rule.id, pack.name);
+            let has_some = with_canaries.contains(rule.id.as_str());
+            assert_ne!(
+                has_some,
+                WITHOUT.contains(&rule.id.as_str()),
+                "{} of {}",
+                rule.id,
+                pack.name
+            );
         }
     }
 }

@@ -29,12 +29,6 @@ impl Tally {
     pub(super) fn recall(&self) -> f64 {
         share(self.found, self.secrets)
     }
-
-    /// What of the harmless texts was changed by the packs that were converted, from 0 to 1; 0 if there are none.
-    #[cfg(test)]
-    pub(super) fn false_positives(&self) -> f64 {
-        1.0 - share(self.harmless - self.changed_by_converted, self.harmless)
-    }
 }
 
 #[cfg(test)]

@@ -23,15 +23,18 @@ fn the_readme_says_how_the_sets_that_are_kept_are_told_apart() {
     let judge = Judge::new().expect("the built-in packs are sound");
     let scored = kept_tables(&judge).expect("the sets are kept");
     let reports = scored.reports.join("\n");
-    for (name, tally) in &scored.tallies[..2] {
-        assert!(tally.secrets > 300 && tally.harmless > 100, "{name}: {tally:?}");
+    let of_authors = &scored.tallies[..2];
+    for (name, tally) in of_authors {
+        assert!(tally.secrets > 300 && tally.harmless > 50, "{name}: {tally:?}");
         assert_eq!(tally.dropped, 0, "{name}");
         assert!(tally.recall() >= RECALL, "{name}: {tally:?}\n{reports}");
-        assert!(
-            tally.false_positives() <= FALSE_POSITIVES,
-            "{name}: {tally:?}\n{reports}"
-        );
     }
+    let sum = |of: fn(&Tally) -> usize| of_authors.iter().map(|(_, tally)| of(tally)).sum::<usize>() as f64;
+    let (changed, harmless) = (sum(|tally| tally.changed_by_converted), sum(|tally| tally.harmless));
+    assert!(
+        changed <= FALSE_POSITIVES * harmless,
+        "{changed} of {harmless}\n{reports}"
+    );
     let (frames, changed) = scored.frames;
     assert!(
         frames >= 10_000 && changed <= FALSE_MASKS * frames / 10_000,
