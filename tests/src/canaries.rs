@@ -13,6 +13,7 @@
 //!
 //! So that files can be searched at all, tables are told to compress nothing before their first row.
 
+mod blocks;
 mod checks;
 pub(crate) mod dice;
 mod forms;

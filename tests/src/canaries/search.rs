@@ -7,6 +7,7 @@ use std::path::Path;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use anyhow::Context as _;
 
+use super::blocks;
 use super::forms::needles;
 use super::plan::Canary;
 
@@ -143,7 +144,13 @@ impl Search {
             } else if kind.is_file() {
                 match fs::read(&path) {
                     Err(error) if gone(&error) => {}
-                    bytes => self.look(&bytes.with_context(|| path.display().to_string())?, found),
+                    bytes => {
+                        let bytes = bytes.with_context(|| path.display().to_string())?;
+                        self.look(&bytes, found);
+                        if path.extension().is_some_and(|extension| extension == "bin") {
+                            self.look(&blocks::contents(&bytes), found);
+                        }
+                    }
                 }
             }
         }
